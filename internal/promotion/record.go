@@ -1,0 +1,198 @@
+package promotion
+
+import "time"
+
+// RecordKind is the kind of a ledger record.
+type RecordKind string
+
+// The kinds of records.
+const (
+	RecordPropose      RecordKind = "propose"
+	RecordAuthorize    RecordKind = "authorize"
+	RecordLand         RecordKind = "land"
+	RecordSettle       RecordKind = "settle"
+	RecordWithdraw     RecordKind = "withdraw"
+	RecordAdopt        RecordKind = "adopt"
+	RecordAnnounce     RecordKind = "announce"
+	RecordQuarantine   RecordKind = "quarantine"
+	RecordUnquarantine RecordKind = "unquarantine"
+	RecordFreeze       RecordKind = "freeze"
+	RecordUnfreeze     RecordKind = "unfreeze"
+	RecordRotate       RecordKind = "rotate"
+)
+
+// Reasons of a withdraw record.
+const (
+	WithdrawSuperseded = "superseded"
+	WithdrawVetoed     = "vetoed"
+	WithdrawRevoked    = "revoked"
+	WithdrawStale      = "stale"
+	WithdrawAlready    = "already there"
+)
+
+// Outcomes of a settle record.
+const (
+	SettledGood         = "good"
+	SettledBad          = "bad"
+	SettledInconclusive = "inconclusive"
+)
+
+// RecordFormat is the version of the record's format.
+const RecordFormat = 1
+
+// Record is the predicate of one ledger statement: what was decided, about
+// what, why and by whom. Field order is the order in which it is written and
+// is part of the format; empty fields are left out. Times are UTC and whole
+// seconds.
+type Record struct {
+	Format     int              `json:"format"`
+	Kind       RecordKind       `json:"kind"`
+	Promotion  string           `json:"promotion,omitempty"`
+	Repository RecordRepository `json:"repository"`
+	Base       RecordBase       `json:"base,omitzero"`
+	// Environment and Artifact are the subject of all kinds but freezes and
+	// quarantines (which may have neither), and adopts of a range.
+	Environment Environment     `json:"environment,omitempty"`
+	Artifact    *RecordArtifact `json:"artifact,omitempty"`
+	// Previous links to the pair's record before this one.
+	Previous *RecordLink `json:"previous,omitempty"`
+	// From is the environment and land record that the version climbs from.
+	From *RecordFrom `json:"from,omitempty"`
+	// Restores is the statement digest of the land or adopt record whose
+	// version a rollback brings back.
+	Restores    string             `json:"restores,omitempty"`
+	Places      []PlaceChange      `json:"places,omitempty"`
+	PullRequest *RecordPullRequest `json:"pullRequest,omitempty"`
+	Actor       Actor              `json:"actor"`
+	Cause       Cause              `json:"cause,omitzero"`
+	Causers     []Person           `json:"causers,omitempty"`
+	Approvals   []RecordApproval   `json:"approvals,omitempty"`
+	Gates       []RecordGate       `json:"gates,omitempty"`
+	Policies    []RecordPolicy     `json:"policies,omitempty"`
+	Landed      *RecordLanded      `json:"landed,omitempty"`
+	// Range is what an adopt of configuration covers.
+	Range *RecordRange `json:"range,omitempty"`
+	// Digest is the subject of a quarantine; Children are the manifests of
+	// its index.
+	Digest   Digest   `json:"digest,omitempty"`
+	Children []Digest `json:"children,omitempty"`
+	// Scope is the subject of a freeze: "+all", environment, or
+	// "environment/artifact".
+	Scope string    `json:"scope,omitempty"`
+	Until time.Time `json:"until,omitzero"`
+	// Outcome is a settle's: good, bad or inconclusive.
+	Outcome string `json:"outcome,omitempty"`
+	// Reason is a withdraw's, a person's words, or a settle's, at most 1,024
+	// bytes.
+	Reason string `json:"reason,omitempty"`
+	// Keys is the trust list that a rotate record puts in force.
+	Keys     string    `json:"keys,omitempty"`
+	IssuedAt time.Time `json:"issuedAt"`
+	Builder  Builder   `json:"builder"`
+}
+
+// RecordRepository names the repository a record belongs to.
+type RecordRepository struct {
+	URI string `json:"uri"`
+	ID  int64  `json:"id"`
+	// App is the number of the App that writes this ledger.
+	App int64 `json:"app,omitempty"`
+}
+
+// RecordBase is the base branch as it was judged.
+type RecordBase struct {
+	Ref    string `json:"ref,omitempty"`
+	Judged Hash   `json:"judged,omitempty"`
+}
+
+// IsZero lets encoding/json leave it out.
+func (b RecordBase) IsZero() bool { return b == RecordBase{} }
+
+// RecordArtifact is the subject of a promotion.
+type RecordArtifact struct {
+	Name    Artifact `json:"name"`
+	PURL    string   `json:"purl,omitempty"`
+	Version Version  `json:"version,omitempty"`
+	Digest  Digest   `json:"digest,omitempty"`
+	// Source is the repository and commit it was built from, as the event
+	// said.
+	SourceRepository string `json:"sourceRepository,omitempty"`
+	SourceCommit     string `json:"sourceCommit,omitempty"`
+}
+
+// RecordLink points at another record: the sha256 of its payload and the git
+// blob that holds it.
+type RecordLink struct {
+	Statement string `json:"statement"`
+	Blob      Hash   `json:"blob"`
+}
+
+// RecordFrom is where a version climbs from.
+type RecordFrom struct {
+	Environment Environment `json:"environment"`
+	Statement   string      `json:"statement"`
+}
+
+// RecordPullRequest is the pull request of a promotion. Number and Head are
+// unknown (0, empty) before it is opened; Tree is the head's tree.
+type RecordPullRequest struct {
+	Number int  `json:"number,omitempty"`
+	Head   Hash `json:"head,omitempty"`
+	Tree   Hash `json:"tree,omitempty"`
+}
+
+// Actor is who did what the record says.
+type Actor struct {
+	// Kind is rung, person or unknown.
+	Kind string `json:"kind"`
+	Person
+}
+
+// RecordApproval is one review that counted.
+type RecordApproval struct {
+	Person
+	Permission string   `json:"permission"`
+	Teams      []string `json:"teams,omitempty"`
+	Commit     Hash     `json:"commit"`
+}
+
+// RecordGate is one gate's verdict as it was judged.
+type RecordGate struct {
+	Gate     string     `json:"gate"`
+	Status   Status     `json:"status"`
+	Sentence string     `json:"sentence"`
+	Evidence []Evidence `json:"evidence,omitempty"`
+}
+
+// RecordPolicy is one policy file as it was judged.
+type RecordPolicy struct {
+	Path string `json:"path"`
+	// Digest is the sha256 of the file.
+	Digest string       `json:"digest"`
+	Engine string       `json:"engine"`
+	Rules  []RuleResult `json:"rules,omitempty"`
+}
+
+// RecordLanded is the commit that brought a promotion to the base branch.
+type RecordLanded struct {
+	Commit      Hash `json:"commit"`
+	FirstParent Hash `json:"firstParent"`
+	// Method is merge, squash or fast-forward, as seen from the commit.
+	Method string `json:"method"`
+	// ByHand is true when a person merged.
+	ByHand bool `json:"byHand,omitempty"`
+	// Unmet are the gates that did not pass at that moment, for a merge by
+	// hand, or that fail at the first parent.
+	Unmet []string `json:"unmet,omitempty"`
+}
+
+// RecordRange is a run of base commits, From excluded, To included.
+type RecordRange struct {
+	From Hash `json:"from,omitempty"`
+	To   Hash `json:"to"`
+}
+
+// Builder is the program that wrote the record.
+type Builder struct {
+	Version string `json:"version"`
+}
