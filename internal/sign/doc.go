@@ -1,0 +1,17 @@
+// Package sign makes and checks rung's signatures: SSH signatures (SSHSIG,
+// namespace git) for commits and raw Ed25519 for DSSE envelopes, and reads
+// and writes the allowed_signers file that says whose signatures count.
+//
+// State: none beyond a loaded key. Invariants: plain Ed25519 only; signatures
+// are made with SHA-512 and in one canonical form, and anything that is not
+// canonical is refused on reading, because a re-wrapped signature gives a
+// commit a second id that stock git calls good. A key never prints itself:
+// not through fmt, not through JSON, not in an error.
+//
+// Concurrency: every value is immutable once made; all methods may be called
+// from several goroutines, provided the crypto.Signer behind a Key allows it.
+//
+// What it does not do: it does not decide whether a signer was entitled to
+// what it signed (ledger and audit do), it reads no clock, and it stores no
+// key.
+package sign
