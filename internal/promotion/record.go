@@ -121,10 +121,10 @@ type RecordArtifact struct {
 }
 
 // RecordLink points at another record: the sha256 of its payload and the git
-// blob that holds it.
+// blob that holds it. Blob is empty where both stand in one file.
 type RecordLink struct {
 	Statement string `json:"statement"`
-	Blob      Hash   `json:"blob"`
+	Blob      Hash   `json:"blob,omitempty"`
 }
 
 // RecordFrom is where a version climbs from.

@@ -1,0 +1,266 @@
+package ledger
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/secure-systems-lab/go-securesystemslib/dsse"
+
+	"github.com/rungbot/rung/internal/promotion"
+)
+
+// Types of the formats, as their specifications name them: in-toto Statement
+// v1, DSSE v1.0.2, SLSA Verification Summary v1.
+const (
+	PayloadType      = "application/vnd.in-toto+json"
+	StatementType    = "https://in-toto.io/Statement/v1"
+	PredicateType    = "https://rung.dev/record/v1"
+	VSAPredicateType = "https://slsa.dev/verification_summary/v1"
+)
+
+// maxEnvelope bounds one line of a record file: 64 KiB of evidence, encoded,
+// with room for the rest.
+const maxEnvelope = 256 << 10
+
+type envelope struct {
+	PayloadType string      `json:"payloadType"`
+	Payload     string      `json:"payload"`
+	Signatures  []signature `json:"signatures"`
+}
+
+type signature struct {
+	KeyID string `json:"keyid"`
+	Sig   string `json:"sig"`
+}
+
+type statement struct {
+	Type          string          `json:"_type"`
+	Subject       []subject       `json:"subject"`
+	PredicateType string          `json:"predicateType"`
+	Predicate     json.RawMessage `json:"predicate"`
+}
+
+type subject struct {
+	Name   string            `json:"name"`
+	Digest map[string]string `json:"digest"`
+}
+
+// Encode signs a record and returns its line, without the line feed, and the
+// sha256 of its payload ("sha256:…"), which is how other records cite it. Times
+// are cut to whole seconds, UTC.
+func Encode(r promotion.Record, s Signer) (line []byte, digest string, err error) {
+	r = normalise(r)
+	predicate, err := marshal(r)
+	if err != nil {
+		return nil, "", err
+	}
+	return seal(statement{StatementType, subjectsOf(r), PredicateType, predicate}, s)
+}
+
+// Decode reads a line that Encode made and checks its signature against keys.
+func Decode(line []byte, keys Keys) (promotion.LedgerEntry, error) {
+	st, digest, err := open(line, keys)
+	if err != nil {
+		return promotion.LedgerEntry{}, err
+	}
+	if st.PredicateType != PredicateType {
+		return promotion.LedgerEntry{}, malformed("predicateType %q, want %q", clip(st.PredicateType), PredicateType)
+	}
+	var r promotion.Record
+	dec := json.NewDecoder(bytes.NewReader(st.Predicate))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&r); err != nil {
+		return promotion.LedgerEntry{}, malformed("predicate: %v", err)
+	}
+	again, err := marshal(normalise(r))
+	if err != nil || !bytes.Equal(again, st.Predicate) {
+		return promotion.LedgerEntry{}, malformed("the predicate is not in canonical form")
+	}
+	if r.Format != promotion.RecordFormat {
+		return promotion.LedgerEntry{}, malformed("record format %d; this rung reads format %d", r.Format, promotion.RecordFormat)
+	}
+	subjects, err := marshal(subjectsOf(r))
+	if err != nil {
+		return promotion.LedgerEntry{}, err
+	}
+	stated, err := marshal(st.Subject)
+	if err != nil || !bytes.Equal(subjects, stated) {
+		return promotion.LedgerEntry{}, malformed("the subject is not the predicate's")
+	}
+	return promotion.LedgerEntry{Record: r, Statement: digest}, nil
+}
+
+// seal encodes a statement and signs it.
+func seal(st statement, s Signer) ([]byte, string, error) {
+	payload, err := marshal(st)
+	if err != nil {
+		return nil, "", err
+	}
+	sig, err := s.SignBytes(dsse.PAE(PayloadType, payload))
+	if err != nil {
+		return nil, "", fmt.Errorf("sign statement: %w", err)
+	}
+	line, err := marshal(envelope{
+		PayloadType: PayloadType,
+		Payload:     base64.StdEncoding.EncodeToString(payload),
+		Signatures:  []signature{{KeyID: s.KeyID(), Sig: base64.StdEncoding.EncodeToString(sig)}},
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	if len(line) > maxEnvelope {
+		return nil, "", fmt.Errorf("a record of %d bytes is larger than the limit of %d", len(line), maxEnvelope)
+	}
+	return line, Digest(payload), nil
+}
+
+// open checks an envelope's form and signature and returns its statement.
+func open(line []byte, keys Keys) (statement, string, error) {
+	var st statement
+	if len(line) > maxEnvelope {
+		return st, "", malformed("%d bytes, at most %d are read", len(line), maxEnvelope)
+	}
+	var env envelope
+	if err := strict(line, &env); err != nil {
+		return st, "", malformed("envelope: %v", err)
+	}
+	if env.PayloadType != PayloadType {
+		return st, "", malformed("payloadType %q, want %q", clip(env.PayloadType), PayloadType)
+	}
+	if len(env.Signatures) != 1 {
+		return st, "", malformed("%d signatures, want one", len(env.Signatures))
+	}
+	payload, err := base64.StdEncoding.Strict().DecodeString(env.Payload)
+	if err != nil {
+		return st, "", malformed("payload: %v", err)
+	}
+	sig, err := base64.StdEncoding.Strict().DecodeString(env.Signatures[0].Sig)
+	if err != nil {
+		return st, "", malformed("signature: %v", err)
+	}
+	key, known := keys[env.Signatures[0].KeyID]
+	if !known {
+		return st, "", fmt.Errorf("%w: signed by %s, which is no key of this ledger", ErrSignature, clip(env.Signatures[0].KeyID))
+	}
+	if len(sig) != ed25519.SignatureSize || !ed25519.Verify(key, dsse.PAE(env.PayloadType, payload), sig) {
+		return st, "", fmt.Errorf("%w: by key %s", ErrSignature, env.Signatures[0].KeyID)
+	}
+	if err := strict(payload, &st); err != nil {
+		return st, "", malformed("statement: %v", err)
+	}
+	if st.Type != StatementType {
+		return st, "", malformed("statement type %q, want %q", clip(st.Type), StatementType)
+	}
+	return st, Digest(payload), nil
+}
+
+// strict decodes JSON that must be exactly what marshal gives for the value.
+func strict[T any](data []byte, into *T) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return err
+	}
+	again, err := marshal(*into)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(again, data) {
+		return fmt.Errorf("not in canonical form")
+	}
+	return nil
+}
+
+// marshal is compact JSON in field order, without HTML escaping.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+// Digest is "sha256:" and the hexadecimal SHA-256 of data.
+func Digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+func clip(s string) string {
+	if len(s) > 80 {
+		return s[:80] + "…"
+	}
+	return s
+}
+
+// subjectsOf derives the statement's subject from its predicate: the artifact
+// where there is one, the barred digest, or the repository itself.
+func subjectsOf(r promotion.Record) []subject {
+	switch {
+	case r.Artifact != nil && r.Artifact.Digest != "":
+		return []subject{{name(r.Artifact), sha256Of(r.Artifact.Digest)}}
+	case r.Digest != "":
+		return []subject{{"digest", sha256Of(r.Digest)}}
+	case r.Landed != nil:
+		return []subject{{r.Repository.URI, gitCommit(r.Landed.Commit)}}
+	case r.Range != nil:
+		return []subject{{r.Repository.URI, gitCommit(r.Range.To)}}
+	default:
+		return []subject{{r.Repository.URI, gitCommit(r.Base.Judged)}}
+	}
+}
+
+func name(a *promotion.RecordArtifact) string {
+	if a.PURL != "" {
+		return a.PURL
+	}
+	return string(a.Name)
+}
+
+func sha256Of(d promotion.Digest) map[string]string {
+	return map[string]string{"sha256": string(d)[len("sha256:"):]}
+}
+
+func gitCommit(h promotion.Hash) map[string]string {
+	return map[string]string{"gitCommit": string(h)}
+}
+
+// normalise cuts every time to whole seconds, UTC.
+func normalise(r promotion.Record) promotion.Record {
+	r.IssuedAt = second(r.IssuedAt)
+	r.Until = second(r.Until)
+	r.Cause.At = second(r.Cause.At)
+	gates := make([]promotion.RecordGate, len(r.Gates))
+	for i, g := range r.Gates {
+		evidence := make([]promotion.Evidence, len(g.Evidence))
+		for j, e := range g.Evidence {
+			e.At = second(e.At)
+			evidence[j] = e
+		}
+		g.Evidence = evidence
+		if len(evidence) == 0 {
+			g.Evidence = nil
+		}
+		gates[i] = g
+	}
+	r.Gates = gates
+	if len(gates) == 0 {
+		r.Gates = nil
+	}
+	return r
+}
+
+func second(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC().Truncate(time.Second)
+}

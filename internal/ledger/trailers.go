@@ -1,0 +1,193 @@
+package ledger
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rungbot/rung/internal/promotion"
+)
+
+// Trailers are the index of records that a commit message carries: the final
+// paragraph, ASCII, one key a line, in a fixed order. The statement is the
+// truth; a disagreement is an error for whoever verifies.
+type Trailers struct {
+	// Groups is one for each record, sorted by environment and artifact.
+	Groups []TrailerGroup
+	// Ledger is the cited ledger commit, on promotion and merge commits.
+	Ledger promotion.Hash
+	// Base is the base commit up to which every change is recorded, on ledger
+	// commits.
+	Base promotion.Hash
+	// App and Repository are in the ledger's first commit alone.
+	App, Repository string
+}
+
+// TrailerGroup is one record's part of the trailers.
+type TrailerGroup struct {
+	Kind        promotion.RecordKind
+	Environment promotion.Environment
+	// Artifact is "name@sha256:…", a digest alone, or a freeze's scope.
+	Artifact  string
+	From      string
+	Restores  string
+	Statement string
+}
+
+// Keys of trailers in the order in which they are written.
+const (
+	keyVersion     = "Promotion-Version"
+	keyApp         = "Promotion-App"
+	keyRepository  = "Promotion-Repository"
+	keyKind        = "Promotion-Kind"
+	keyEnvironment = "Promotion-Environment"
+	keyArtifact    = "Promotion-Artifact"
+	keyFrom        = "Promotion-From"
+	keyRestores    = "Promotion-Restores"
+	keyStatement   = "Promotion-Statement"
+	keyLedger      = "Promotion-Ledger"
+	keyBase        = "Promotion-Base"
+)
+
+// GroupOf is the trailer group of a record.
+func GroupOf(r promotion.Record, statement string) TrailerGroup {
+	g := TrailerGroup{Kind: r.Kind, Environment: r.Environment, Statement: statement, Restores: r.Restores}
+	switch {
+	case r.Artifact != nil && r.Artifact.Digest != "":
+		g.Artifact = string(r.Artifact.Name) + "@" + string(r.Artifact.Digest)
+	case r.Artifact != nil:
+		g.Artifact = string(r.Artifact.Name) + ":" + string(r.Artifact.Version)
+	case r.Digest != "":
+		g.Artifact = string(r.Digest)
+	case r.Scope != "":
+		g.Artifact = r.Scope
+	}
+	if r.From != nil {
+		g.From = string(r.From.Environment)
+	}
+	return g
+}
+
+// String is the paragraph, with a final line feed.
+func (t Trailers) String() string {
+	var b strings.Builder
+	line := func(key, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, "%s: %s\n", key, value)
+		}
+	}
+	line(keyVersion, "1")
+	line(keyApp, t.App)
+	line(keyRepository, t.Repository)
+	groups := slices.Clone(t.Groups)
+	slices.SortStableFunc(groups, func(a, b TrailerGroup) int {
+		if c := strings.Compare(string(a.Environment), string(b.Environment)); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Artifact, b.Artifact)
+	})
+	for _, g := range groups {
+		line(keyKind, string(g.Kind))
+		line(keyEnvironment, string(g.Environment))
+		line(keyArtifact, g.Artifact)
+		line(keyFrom, g.From)
+		line(keyRestores, g.Restores)
+		line(keyStatement, g.Statement)
+	}
+	line(keyLedger, string(t.Ledger))
+	line(keyBase, string(t.Base))
+	return b.String()
+}
+
+// ParseTrailers reads the trailers of a commit message. It returns nil and no
+// error for a message without any; trailers that are not exactly as String
+// writes them are an error.
+func ParseTrailers(message string) (*Trailers, error) {
+	if !strings.Contains(strings.ToLower(message), "promotion-") {
+		return nil, nil
+	}
+	body := strings.TrimRight(message, "\n")
+	at := strings.LastIndex(body, "\n\n")
+	if at < 0 {
+		return nil, nil
+	}
+	paragraph := body[at+2:]
+	if !strings.HasPrefix(strings.ToLower(paragraph), "promotion-") {
+		return nil, nil
+	}
+	t := &Trailers{}
+	var group *TrailerGroup
+	for _, l := range strings.Split(paragraph, "\n") {
+		key, value, ok := strings.Cut(l, ": ")
+		if !ok || value == "" || !isASCII(l) {
+			return nil, fmt.Errorf("trailer %q: not \"Key: value\" in plain ASCII", clip(l))
+		}
+		if key == keyKind {
+			t.Groups = append(t.Groups, TrailerGroup{})
+			group = &t.Groups[len(t.Groups)-1]
+		}
+		if err := t.set(group, key, value); err != nil {
+			return nil, err
+		}
+	}
+	if t.String() != paragraph+"\n" {
+		return nil, fmt.Errorf("trailers are not in the fixed order, each key once")
+	}
+	return t, nil
+}
+
+func (t *Trailers) set(group *TrailerGroup, key, value string) error {
+	switch key {
+	case keyVersion:
+		if value != "1" {
+			return fmt.Errorf("%s: %q: only version 1 is known", keyVersion, clip(value))
+		}
+		return nil
+	case keyApp:
+		t.App = value
+		return nil
+	case keyRepository:
+		t.Repository = value
+		return nil
+	case keyLedger, keyBase:
+		h, err := promotion.ParseHash(value)
+		if err != nil {
+			return fmt.Errorf("%s: %w", key, err)
+		}
+		if key == keyLedger {
+			t.Ledger = h
+		} else {
+			t.Base = h
+		}
+		return nil
+	}
+	if group == nil {
+		return fmt.Errorf("trailer %q: unknown, or before %s", clip(key), keyKind)
+	}
+	switch key {
+	case keyKind:
+		group.Kind = promotion.RecordKind(value)
+	case keyEnvironment:
+		group.Environment = promotion.Environment(value)
+	case keyArtifact:
+		group.Artifact = value
+	case keyFrom:
+		group.From = value
+	case keyRestores:
+		group.Restores = value
+	case keyStatement:
+		group.Statement = value
+	default:
+		return fmt.Errorf("trailer %q is not known", clip(key))
+	}
+	return nil
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] < 0x20 || s[i] > 0x7e {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,59 @@
+package ledger
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/rungbot/rung/internal/promotion"
+)
+
+// VerifierID names rung as a verifier in verification summaries.
+const VerifierID = "https://rung.dev/verifier/v1"
+
+type vsa struct {
+	Verifier           vsaVerifier `json:"verifier"`
+	TimeVerified       string      `json:"timeVerified"`
+	ResourceURI        string      `json:"resourceUri"`
+	Policy             vsaResource `json:"policy"`
+	VerificationResult string      `json:"verificationResult"`
+	VerifiedLevels     []string    `json:"verifiedLevels"`
+}
+
+type vsaVerifier struct {
+	ID string `json:"id"`
+}
+
+type vsaResource struct {
+	URI    string            `json:"uri"`
+	Digest map[string]string `json:"digest,omitempty"`
+}
+
+// summary is the SLSA Verification Summary of a land record: PASSED when every
+// gate was met, FAILED otherwise. No level is claimed.
+func summary(r promotion.Record, s Signer) ([]byte, error) {
+	result := "PASSED"
+	if r.Landed == nil || len(r.Landed.Unmet) > 0 {
+		result = "FAILED"
+	}
+	policy := vsaResource{URI: r.Repository.URI + "#rung.yaml"}
+	if len(r.Policies) > 0 {
+		var all strings.Builder
+		for _, p := range r.Policies {
+			fmt.Fprintf(&all, "%s %s\n", p.Digest, p.Path)
+		}
+		policy.Digest = map[string]string{"sha256": strings.TrimPrefix(Digest([]byte(all.String())), "sha256:")}
+	}
+	predicate, err := marshal(vsa{
+		Verifier:           vsaVerifier{VerifierID},
+		TimeVerified:       second(r.IssuedAt).Format("2006-01-02T15:04:05Z"),
+		ResourceURI:        "git+" + r.Repository.URI + "#environments/" + string(r.Environment),
+		Policy:             policy,
+		VerificationResult: result,
+		VerifiedLevels:     []string{},
+	})
+	if err != nil {
+		return nil, err
+	}
+	line, _, err := seal(statement{StatementType, subjectsOf(r), VSAPredicateType, predicate}, s)
+	return line, err
+}
