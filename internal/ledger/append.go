@@ -5,6 +5,7 @@ import (
 	"crypto/sha1" //nolint:gosec // git's object ids are SHA-1
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -45,7 +46,8 @@ type Appended struct {
 // cited blob stays reachable. base is the base commit up to which everything is
 // recorded; empty keeps the state's. With no tip in the state the ledger's first
 // commit is made. Each record's Format, Repository, Previous, IssuedAt and
-// Builder are filled in where they are empty.
+// Builder are filled in where they are empty; "#n" in From.Statement and Restores
+// stands for the statement of the n-th of these records.
 func (w *Writer) Append(ctx context.Context, repo Repository, st promotion.LedgerState, records []promotion.Record, base promotion.Hash, now time.Time) (Appended, error) {
 	a := &appender{w: w, repo: repo, tip: st.Tip, first: st.First, base: base, now: now, links: linksOf(st), issued: st.IssuedAt}
 	if a.base == "" {
@@ -129,7 +131,9 @@ func (a *appender) add(ctx context.Context, r promotion.Record) error {
 			return err
 		}
 	}
-	a.fill(&r, path, keep)
+	if err := a.fill(&r, path, keep); err != nil {
+		return err
+	}
 	line, statement, err := Encode(r, a.w.signer)
 	if err != nil {
 		return fmt.Errorf("%s record: %w", r.Kind, err)
@@ -157,6 +161,9 @@ func (a *appender) add(ctx context.Context, r promotion.Record) error {
 		a.files = map[string][]byte{}
 	}
 	a.files[path] = data
+	if r.Kind == promotion.RecordLand {
+		a.close(PairOf(r))
+	}
 	blob := BlobHash(data)
 	a.links[path] = promotion.RecordLink{Statement: statement, Blob: blob}
 	a.entries = append(a.entries, promotion.LedgerEntry{Record: r, Statement: statement, Blob: blob})
@@ -166,12 +173,49 @@ func (a *appender) add(ctx context.Context, r promotion.Record) error {
 	return nil
 }
 
+// close takes a pair's open file out of the tree: its promotion has landed. A
+// withdrawn promotion stays as a tombstone instead.
+func (a *appender) close(p promotion.Pair) {
+	if _, there := a.links[OpenPath(p)]; there {
+		a.files[OpenPath(p)] = nil
+		delete(a.links, OpenPath(p))
+	}
+}
+
+// resolve replaces "#n", the n-th record of this append, by its statement.
+func (a *appender) resolve(ref *string) error {
+	if !strings.HasPrefix(*ref, "#") {
+		return nil
+	}
+	n, err := strconv.Atoi((*ref)[1:])
+	if err != nil || n < 0 || n >= len(a.entries) {
+		return fmt.Errorf("a record cites %s, which is not before it", *ref)
+	}
+	*ref = a.entries[n].Statement
+	return nil
+}
+
 // fill completes a record with what only the ledger knows.
-func (a *appender) fill(r *promotion.Record, path string, keep bool) {
+func (a *appender) fill(r *promotion.Record, path string, keep bool) error {
+	if r.From != nil {
+		from := *r.From
+		if err := a.resolve(&from.Statement); err != nil {
+			return err
+		}
+		r.From = &from
+	}
+	if err := a.resolve(&r.Restores); err != nil {
+		return err
+	}
 	r.Format = promotion.RecordFormat
 	r.Repository = promotion.RecordRepository{URI: a.w.id.URI, ID: a.w.id.Repository, App: a.w.id.App}
 	if r.Previous == nil {
-		if link, ok := a.links[path]; ok {
+		link, ok := a.links[path]
+		if !ok && r.Kind == promotion.RecordPropose {
+			// A pair with nothing open: its story goes on from what is live.
+			link, ok = a.links[LivePath(PairOf(*r))]
+		}
+		if ok {
 			if keep {
 				link.Blob = ""
 			}
@@ -188,6 +232,7 @@ func (a *appender) fill(r *promotion.Record, path string, keep bool) {
 	a.issued = second(r.IssuedAt)
 	r.Builder.Version = Version
 	*r = normalise(*r)
+	return nil
 }
 
 // Version is the program's version in records. It is set once, by main.
@@ -219,7 +264,7 @@ func (a *appender) flush(ctx context.Context) error {
 	}
 	changes := map[string]gitrepo.FileChange{lineagePath: {Data: append(data, '\n')}}
 	for path, data := range a.files {
-		changes[path] = gitrepo.FileChange{Data: data}
+		changes[path] = gitrepo.FileChange{Data: data, Delete: data == nil}
 	}
 	tree, err := a.repo.Rewrite(ctx, a.tree, changes)
 	if err != nil {

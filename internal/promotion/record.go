@@ -139,6 +139,9 @@ type RecordPullRequest struct {
 	Number int  `json:"number,omitempty"`
 	Head   Hash `json:"head,omitempty"`
 	Tree   Hash `json:"tree,omitempty"`
+	// After is, on a propose without a Number, the pair's newest pull request
+	// before it: the promotion's own has a greater number.
+	After int `json:"after,omitempty"`
 }
 
 // Actor is who did what the record says.

@@ -1,0 +1,274 @@
+package decide
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/rungbot/rung/internal/promotion"
+)
+
+// account goes through the base branch's commits since the ledger's base and
+// records each change under the environments: a promotion that landed, versions
+// that people changed, configuration that people changed.
+func (p *pass) account() {
+	governed := false // configuration or policies changed since what was judged
+	var configured *promotion.RecordRange
+	for i := range p.s.Base.Changes {
+		c := &p.s.Base.Changes[i]
+		landed := p.landings(c)
+		for _, pair := range landed {
+			p.land(pair, c, governed)
+		}
+		byHand := p.handChanges(c, landed)
+		if len(landed) == 0 && len(byHand) == 0 && (len(c.Environments) > 0 || c.Governs) {
+			from := promotion.Hash("")
+			if len(c.Parents) > 0 {
+				from = c.Parents[0]
+			}
+			if configured == nil {
+				configured = &promotion.RecordRange{From: from}
+			}
+			configured.To = c.Commit
+		}
+		governed = governed || c.Governs
+	}
+	n := len(p.s.Base.Changes)
+	if configured == nil && n >= maxUnrecorded && len(p.plan.Records) == 0 {
+		configured = &promotion.RecordRange{From: p.s.Ledger.Base, To: p.s.Base.Head}
+	}
+	if configured != nil {
+		p.record(promotion.Record{
+			Kind: promotion.RecordAdopt, Base: p.base(), Range: configured, Actor: promotion.Actor{Kind: "person"},
+			Cause: promotion.Cause{Kind: "configuration", At: p.s.Base.When}, Reason: "configuration changed by people",
+		})
+	}
+	if n > 0 {
+		p.plan.Base = p.s.Base.Head
+	}
+}
+
+// landings are the open promotions that a commit brings in, byte for byte.
+func (p *pass) landings(c *promotion.BaseChange) []promotion.Pair {
+	var pairs []promotion.Pair
+	for pair, exact := range c.Exact {
+		if _, active := p.active(pair); exact && active {
+			pairs = append(pairs, pair)
+		}
+	}
+	slices.SortFunc(pairs, comparePairs)
+	return pairs
+}
+
+func comparePairs(a, b promotion.Pair) int {
+	if a.String() < b.String() {
+		return -1
+	}
+	if a.String() > b.String() {
+		return 1
+	}
+	return 0
+}
+
+// land records that a promotion is in the base branch, with the gates as they
+// were when it was authorised, or as they are now where nobody authorised it or
+// the rules changed in between.
+func (p *pass) land(pair promotion.Pair, c *promotion.BaseChange, governed bool) {
+	open := p.open[pair]
+	r := open.Record
+	kind := promotion.KindPromotion
+	if r.Restores != "" {
+		kind = promotion.KindRollback
+	}
+	first := promotion.Hash("")
+	if len(c.Parents) > 0 {
+		first = c.Parents[0]
+	}
+	head := promotion.Hash("")
+	pr := &promotion.RecordPullRequest{}
+	if r.PullRequest != nil {
+		*pr = *r.PullRequest
+		head = r.PullRequest.Head
+	}
+	if c.PullRequest != 0 {
+		pr.Number, pr.After = c.PullRequest, 0
+	} else if state := p.pullRequest(pair); state != nil {
+		pr.Number, pr.After = state.Number, 0
+	}
+	authorised := r.Kind == promotion.RecordAuthorize
+	ours := authorised && (c.MergedBy == promotion.Person{} || c.MergedBy.ID == p.s.App.ID)
+	actor := promotion.Actor{Kind: "rung", Person: p.s.App}
+	if !ours {
+		actor = promotion.Actor{Kind: "person", Person: c.MergedBy}
+		if c.MergedBy == (promotion.Person{}) {
+			actor.Kind = "unknown"
+		}
+	}
+	land := promotion.Record{
+		Kind: promotion.RecordLand, Promotion: r.Promotion, Base: promotion.RecordBase{Ref: p.s.Base.Ref, Judged: r.Base.Judged},
+		Environment: pair.Environment, Artifact: r.Artifact, From: r.From, Restores: r.Restores, Places: c.Places[pair],
+		PullRequest: pr, Actor: actor, Cause: promotion.Cause{Kind: "merge", ID: string(c.Commit), At: c.When}, Causers: r.Causers,
+		Approvals: r.Approvals, Gates: r.Gates, Policies: r.Policies, Children: r.Children, Reason: r.Reason,
+		Landed: &promotion.RecordLanded{Commit: c.Commit, FirstParent: first, Method: method(c, head), ByHand: !ours},
+	}
+	if !authorised || governed || r.PullRequest != nil && r.PullRequest.Head != "" && pr.Head != r.PullRequest.Head {
+		j := p.judge(p.facts(pair, kind, r, p.s.Heads[pair]))
+		land.Gates, land.Policies, land.Approvals = recordGates(j.Verdicts), j.Policies, j.Approvals
+		for _, v := range j.Verdicts {
+			if v.Status != promotion.StatusPass && !afterMerge[v.Gate] {
+				land.Landed.Unmet = append(land.Landed.Unmet, v.Gate)
+			}
+		}
+	}
+	p.record(land)
+	p.dropBranch(pair)
+}
+
+// afterMerge are gates that ask about the open pull request alone; once it is
+// merged they say nothing.
+var afterMerge = map[string]bool{"head": true, "checks": true, "rules": true}
+
+// method is how a promotion's head came to the base branch.
+func method(c *promotion.BaseChange, head promotion.Hash) string {
+	switch {
+	case c.Commit == head:
+		return "fast-forward"
+	case len(c.Parents) > 1:
+		return "merge"
+	default:
+		return "squash"
+	}
+}
+
+// dropBranch deletes a pair's promotion branch where it still stands.
+func (p *pass) dropBranch(pair promotion.Pair) {
+	ref := promotion.PromotionBranch(pair)
+	head, there := p.s.Branches[ref]
+	if !there {
+		return
+	}
+	if p.plan.Deletes == nil {
+		p.plan.Deletes = map[string]promotion.Hash{}
+	}
+	p.plan.Deletes[ref] = head
+}
+
+// handChanges records the versions that a commit changed other than by the
+// promotions that landed with it.
+func (p *pass) handChanges(c *promotion.BaseChange, landed []promotion.Pair) []promotion.Pair {
+	var pairs []promotion.Pair
+	for pair := range c.Places {
+		if !slices.Contains(landed, pair) {
+			pairs = append(pairs, pair)
+		}
+	}
+	slices.SortFunc(pairs, comparePairs)
+	for _, pair := range pairs {
+		p.adopt(pair, c)
+	}
+	return pairs
+}
+
+// adopt records a version changed by hand. One that takes the environment back
+// to a release it had before is a rollback by hand: the version that was taken
+// out is barred, so that it does not come back at once.
+func (p *pass) adopt(pair promotion.Pair, c *promotion.BaseChange) {
+	changes := c.Places[pair]
+	after := lastValue(changes)
+	r := promotion.Record{
+		Kind: promotion.RecordAdopt, Environment: pair.Environment, Artifact: p.artifact(pair.Artifact, after), Base: p.base(),
+		Places: changes, Actor: promotion.Actor{Kind: "person", Person: c.MergedBy}, Reason: "changed by hand",
+		Cause:  promotion.Cause{Kind: "merge", ID: string(c.Commit), At: c.When},
+		Landed: &promotion.RecordLanded{Commit: c.Commit, Method: method(c, ""), ByHand: true},
+	}
+	if len(c.Parents) > 0 {
+		r.Landed.FirstParent = c.Parents[0]
+	}
+	if c.PullRequest != 0 {
+		r.PullRequest = &promotion.RecordPullRequest{Number: c.PullRequest}
+	}
+	was := p.live[pair].Land.Record
+	restored, reverted := p.restored(pair, after)
+	if reverted {
+		r.Restores, r.Reason = restored.Land.Statement, "rolled back by hand"
+	}
+	p.record(r)
+	if !reverted || was.Artifact == nil || was.Artifact.Digest == "" {
+		return
+	}
+	if _, already := p.barred(was.Artifact.Digest); already {
+		return
+	}
+	p.record(promotion.Record{
+		Kind: promotion.RecordQuarantine, Digest: was.Artifact.Digest, Children: was.Children, Actor: r.Actor, Cause: r.Cause,
+		Causers: was.Causers, Base: p.base(), Environment: pair.Environment, Artifact: was.Artifact,
+		Reason: fmt.Sprintf("%s was taken out of %s by hand", was.Artifact.Version, pair.Environment),
+	})
+}
+
+// restored finds the earlier release that a hand change brought back: the
+// version that stood before the live one was promoted, or any before that.
+func (p *pass) restored(pair promotion.Pair, after promotion.Value) (promotion.LiveEntry, bool) {
+	was := p.live[pair]
+	if was.Land.Record.Kind != promotion.RecordLand || after.Digest == "" || was.Land.Record.Artifact.Digest == after.Digest {
+		return promotion.LiveEntry{}, false
+	}
+	for _, h := range p.s.Ledger.History[pair] {
+		if a := h.Land.Record.Artifact; a != nil && a.Digest == after.Digest {
+			return h, true
+		}
+	}
+	return promotion.LiveEntry{}, false
+}
+
+func lastValue(changes []promotion.PlaceChange) promotion.Value {
+	if len(changes) == 0 {
+		return promotion.Value{}
+	}
+	return changes[len(changes)-1].After
+}
+
+func recordGates(vs []promotion.Verdict) []promotion.RecordGate {
+	gates := make([]promotion.RecordGate, len(vs))
+	for i, v := range vs {
+		gates[i] = promotion.RecordGate{Gate: v.Gate, Status: v.Status, Sentence: v.Sentence, Evidence: v.Evidence}
+	}
+	return gates
+}
+
+// settle ends the verification of what is live, where its health has decided.
+func (p *pass) settle() {
+	for _, pair := range p.pairs {
+		live, ok := p.live[pair]
+		if !ok || live.Settle != nil || live.Land.Record.Artifact == nil || !p.stands(pair) {
+			continue
+		}
+		env, ok := p.s.Pipeline.Environment(pair.Environment)
+		if !ok {
+			continue
+		}
+		outcome, verdict := p.judges.Settle(*env, pair.Artifact, landedAt(live), p.s.Now, p.readings(pair))
+		if outcome == "" {
+			p.look(verdict.Look)
+			continue
+		}
+		p.record(promotion.Record{
+			Kind: promotion.RecordSettle, Promotion: live.Land.Record.Promotion, Environment: pair.Environment, Artifact: live.Land.Record.Artifact,
+			Base: p.base(), Outcome: outcome, Reason: verdict.Sentence, Gates: recordGates([]promotion.Verdict{verdict}),
+			Actor: promotion.Actor{Kind: "rung", Person: p.s.App}, Cause: promotion.Cause{Kind: "health", At: p.s.Now},
+		})
+	}
+}
+
+// stands reports whether the files still hold what the ledger says is live.
+func (p *pass) stands(pair promotion.Pair) bool {
+	places, a := p.s.Places[pair], p.live[pair].Land.Record.Artifact
+	if len(places) == 0 || a == nil {
+		return false
+	}
+	for _, pl := range places {
+		if pl.Value.Digest != a.Digest || pl.Value.Digest == "" && pl.Value.Version != a.Version {
+			return false
+		}
+	}
+	return true
+}

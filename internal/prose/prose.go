@@ -1,0 +1,294 @@
+// Package prose writes the Markdown that people read on the forge: pull request
+// bodies, check run summaries and answers to commands.
+//
+// State: none; every function is pure. Invariants: text from outside (versions,
+// names, reasons, policy messages) goes through Text or Code before it enters
+// Markdown, so that it can't mention people, link, open HTML, break a table or
+// start a command. Verdicts are rendered, never re-worded: a sentence is built
+// once, by its gate.
+package prose
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rungbot/rung/internal/promotion"
+)
+
+// maxSummary is what GitHub takes as a check run's summary, in bytes, less room
+// for the note that it was cut.
+const maxSummary = 65000
+
+// Text makes outside text fit for running Markdown: one line, no control
+// characters, no markup, mentions, references, links or HTML; at most limit
+// bytes.
+func Text(s string, limit int) string {
+	s = oneLine(s, limit)
+	var b strings.Builder
+	for i, r := range s {
+		switch r {
+		case '@', '#':
+			b.WriteRune(r)
+			b.WriteString("\u2060") // word joiner: no mention, no reference
+		case '<':
+			b.WriteString("&lt;")
+		case '>':
+			b.WriteString("&gt;")
+		case '&':
+			b.WriteString("&amp;")
+		case '\\', '`', '*', '_', '[', ']', '|', '~', '!', '(', ')':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case ':':
+			// "https:" would be linked by itself.
+			if strings.HasPrefix(s[i:], "://") {
+				b.WriteString(":\u2060")
+			} else {
+				b.WriteRune(r)
+			}
+		case '/':
+			if i == 0 {
+				b.WriteString("\u2060")
+			}
+			b.WriteRune(r)
+		case 'w', 'W':
+			b.WriteRune(r)
+			if strings.HasPrefix(strings.ToLower(s[i:]), "www.") {
+				b.WriteString("\u2060")
+			}
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// Code makes outside text a code span, safe inside tables too; at most limit
+// bytes of it.
+func Code(s string, limit int) string {
+	s = oneLine(s, limit)
+	s = strings.NewReplacer("`", "'", "|", "¦").Replace(s)
+	if s == "" {
+		return "–"
+	}
+	return "`" + s + "`"
+}
+
+func oneLine(s string, limit int) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\r' || r == '\t' || r == '\u2028' || r == '\u2029':
+			return ' '
+		case r < 0x20 || r == 0x7f || r == 0xfffd || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069:
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, ""))
+	s = strings.TrimSpace(s)
+	if len(s) > limit {
+		s = strings.ToValidUTF8(s[:limit], "") + "…"
+	}
+	return s
+}
+
+// Value is a version with its digest in short.
+func Value(v promotion.Value) string {
+	switch {
+	case v.Version != "" && v.Digest != "":
+		return fmt.Sprintf("%s (%s)", Code(string(v.Version), 128), Code(v.Digest.Short(), 32))
+	case v.Version != "":
+		return Code(string(v.Version), 128) + " (not pinned)"
+	case v.Digest != "":
+		return Code(v.Digest.Short(), 32)
+	}
+	return "nothing"
+}
+
+// Time is a time for people: UTC, to the second.
+func Time(t time.Time) string {
+	if t.IsZero() {
+		return "–"
+	}
+	return t.UTC().Format("2006-01-02 15:04:05 UTC")
+}
+
+var marks = map[promotion.Status]string{
+	promotion.StatusPass: "✅", promotion.StatusFail: "❌", promotion.StatusPending: "⏳", promotion.StatusUnknown: "❔",
+}
+
+// Verdicts is the table of gates with their sentences.
+func Verdicts(vs []promotion.Verdict) string {
+	var b strings.Builder
+	b.WriteString("| | Gate | |\n|---|---|---|\n")
+	for _, v := range vs {
+		fmt.Fprintf(&b, "| %s | %s | %s", marks[v.Status], Text(v.Gate, 64), Text(v.Sentence, 600))
+		if !v.Look.IsZero() && v.Status != promotion.StatusPass {
+			fmt.Fprintf(&b, " Looked at again at %s.", Time(v.Look))
+		}
+		b.WriteString(" |\n")
+		for _, r := range v.Rules {
+			if r.Status != promotion.StatusPass {
+				fmt.Fprintf(&b, "| | %s | %s: %s |\n", Code(r.Policy, 128), Code(r.Rule, 128), Text(r.Message, 400))
+			}
+		}
+	}
+	return b.String()
+}
+
+// Cut bounds a summary to what the forge takes, and says so.
+func Cut(s string) string {
+	if len(s) <= maxSummary {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxSummary], "") + "\n\n… cut: longer than the forge takes."
+}
+
+// Promotion is what the body of a promotion's pull request says.
+type Promotion struct {
+	Kind        string
+	Pair        promotion.Pair
+	Image       string
+	Before      promotion.Value
+	After       promotion.Value
+	Places      []promotion.PlaceChange
+	Approvals   promotion.ApprovalRule
+	CompareURL  string
+	Mode        promotion.Mode
+	From        promotion.Environment
+	Reason      string
+	BaseName    string
+	LedgerFirst promotion.Hash
+}
+
+// Title is the pull request's title.
+func Title(p Promotion) string {
+	if p.Kind == promotion.KindRollback {
+		return fmt.Sprintf("Roll back %s in %s to %s", p.Pair.Artifact, p.Pair.Environment, p.After.Version)
+	}
+	return fmt.Sprintf("Promote %s %s to %s", p.Pair.Artifact, p.After.Version, p.Pair.Environment)
+}
+
+// Body is the pull request's body, written once. {{head}} and {{ledger}} stand
+// for the promotion commit and the ledger commit with its propose record, which
+// are known only once both exist.
+func Body(p Promotion) string {
+	var b strings.Builder
+	if p.Kind == promotion.KindRollback {
+		fmt.Fprintf(&b, "Brings **%s** in **%s** back from %s to %s, the last good release.", p.Pair.Artifact, p.Pair.Environment, Value(p.Before), Value(p.After))
+		if p.Reason != "" {
+			fmt.Fprintf(&b, " Reason: %s.", strings.TrimSuffix(Text(p.Reason, 512), "."))
+		}
+		b.WriteString(" The digest that is rolled back is quarantined: no promotion brings it back until somebody says `/unquarantine`.\n\n")
+	} else {
+		from := ""
+		if p.From != "" {
+			from = fmt.Sprintf(" It comes from **%s**.", p.From)
+		}
+		fmt.Fprintf(&b, "Brings **%s** in **%s** from %s to %s.%s\n\n", p.Pair.Artifact, p.Pair.Environment, Value(p.Before), Value(p.After), from)
+	}
+	b.WriteString("| File | Place | From | To |\n|---|---|---|---|\n")
+	for _, c := range p.Places {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", Code(c.Path, 256), Code(c.Locator, 256), Value(c.Before), Value(c.After))
+	}
+	fmt.Fprintf(&b, "\nImage %s at %s.", Code(p.Image, 256), Code(string(p.After.Digest), 80))
+	if p.CompareURL != "" {
+		fmt.Fprintf(&b, " [Source changes](%s).", p.CompareURL)
+	}
+	b.WriteString("\n\n**What happens next.** The check `rung` shows every gate and what it waits for. ")
+	switch {
+	case p.Mode == promotion.ModeMerge:
+		b.WriteString("Once all of them pass, rung merges this pull request; you may also merge it yourself when the check is green.")
+	default:
+		b.WriteString("Once all of them pass, the check turns green: merge this pull request to promote.")
+	}
+	if p.Kind != promotion.KindRollback {
+		b.WriteString(" " + Approvers(p.Approvals))
+	}
+	b.WriteString(" Close it to veto this version here.\n\n")
+	b.WriteString("**How to go back.** Comment `/rollback` here, before or after it is merged. `/help` lists the other commands.\n\n")
+	fmt.Fprintf(&b, "<details><summary>Check the signatures with stock git</summary>\n\nIn a clone of this repository (bash; compare the fingerprint with the one your platform team published):\n\n```bash\n%s```\n\n</details>\n", StockCheck())
+	return b.String()
+}
+
+// Approvers says in a sentence whose approval is needed.
+func Approvers(a promotion.ApprovalRule) string {
+	if a.Required == 0 {
+		return "No approval is needed."
+	}
+	who := append([]string{}, a.Teams...)
+	who = append(who, a.Users...)
+	noun := "approving review"
+	if a.Required > 1 {
+		noun += "s"
+	}
+	if len(who) == 0 {
+		return fmt.Sprintf("It needs %d %s by somebody with write access who did not cause it.", a.Required, noun)
+	}
+	for i, w := range who {
+		who[i] = Code(w, 80)
+	}
+	return fmt.Sprintf("It needs %d %s from %s, by somebody who did not cause it.", a.Required, noun, strings.Join(who, " or "))
+}
+
+// StockCheck is the command block that verifies a promotion with stock git and
+// ssh-keygen alone. {{head}} and {{ledger}} are replaced by real ids.
+func StockCheck() string {
+	return `git fetch -q origin '+refs/heads/rung/ledger:refs/remotes/origin/rung/ledger' {{head}}
+git show {{ledger}}:allowed_signers > signers
+ssh-keygen -l -f <(awk '{print $3, $4}' signers)
+G=(git --no-replace-objects -c gpg.ssh.allowedSignersFile=signers -c gpg.minTrustLevel=fully -c gpg.program=false -c gpg.x509.program=false)
+"${G[@]}" verify-commit {{head}} {{ledger}} &&
+"${G[@]}" log --first-parent --format='%h %G? %GS %GF %s' origin/rung/ledger | awk '{print} $2 != "G" {bad++} END {print NR - bad, "verified,", bad + 0, "bad"; exit bad > 0 || NR == 0}'
+`
+}
+
+// Check is the summary of a promotion's check run.
+func Check(kind string, pair promotion.Pair, before, after promotion.Value, vs []promotion.Verdict, ledger promotion.Hash) string {
+	verb := "Promotes"
+	if kind == promotion.KindRollback {
+		verb = "Rolls back"
+	}
+	s := fmt.Sprintf("%s **%s** in **%s**: %s → %s\n\n%s", verb, pair.Artifact, pair.Environment, Value(before), Value(after), Verdicts(vs))
+	if ledger != "" {
+		s += fmt.Sprintf("\nLedger: %s\n", Code(string(ledger), 40))
+	}
+	return Cut(s)
+}
+
+// Help is the answer to /help.
+func Help() string {
+	return strings.ReplaceAll(`Commands stand alone on the first line of a new comment:
+
+| Command | What it does | Who may, unless configured |
+|---|---|---|
+| '/rollback [artifact] [in environment] [to version] [force: reason]' | bring the last good release back and quarantine the bad digest | write |
+| '/hold [artifact] [in environment] [reason]', '/resume' | stop and start promotions of one artifact in one environment | write |
+| '/retry' | propose a version again that was vetoed by closing its pull request | write |
+| '/quarantine [digest] [reason]' | bar a digest everywhere | write |
+| '/unquarantine [digest] <reason>' | lift that | an eligible approver who did not cause it |
+| '/freeze <environment or all> <reason> [until time]', '/unfreeze' | close an environment for promotions; rollbacks still work | maintain |
+| '/adopt <reason>' | accept what was changed by hand | maintain |
+| '/why [artifact] [in environment]' | say what holds a promotion | read |
+| '/help' | this | read |
+`, "'", "`")
+}
+
+// Why explains the state of one pair: the answer to /why.
+func Why(st promotion.PairState) string {
+	s := fmt.Sprintf("**%s** in **%s** runs %s: %s.", st.Pair.Artifact, st.Pair.Environment, Value(st.Live), Text(st.Phase, 64))
+	if st.Target != (promotion.Value{}) {
+		s += fmt.Sprintf(" Wanted: %s", Value(st.Target))
+		if st.PullRequest != 0 {
+			s += fmt.Sprintf(" (pull request %d)", st.PullRequest)
+		}
+		s += "."
+	}
+	if st.Sentence != "" {
+		s += " " + Text(st.Sentence, 600) + "."
+	}
+	if len(st.Verdicts) > 0 {
+		s += "\n\n" + Verdicts(st.Verdicts)
+	}
+	return Cut(s)
+}
