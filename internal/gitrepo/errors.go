@@ -27,6 +27,8 @@ var (
 	ErrUnavailable = errors.New("the git server is unavailable")
 	// ErrMissing: the server does not have, or does not hand out, an object.
 	ErrMissing = errors.New("object not found on the server")
+	// ErrMalformed: an object breaks git's format.
+	ErrMalformed = errors.New("malformed git object")
 	// ErrPath: a path may not be read or written through: it leaves the tree,
 	// passes a symlink or a submodule, or has a twin in another case.
 	ErrPath = errors.New("refused path")

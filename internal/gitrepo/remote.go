@@ -1,24 +1,30 @@
 package gitrepo
 
 import (
-	"context"
-	"errors"
 	"net/http"
+	"sync"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
 
 	"github.com/rungbot/rung/internal/promotion"
 )
+
+// inflation is how much larger than MaxResponse an answer may inflate to.
+const inflation = 4
 
 // Options bound a Remote. Zero fields take the defaults named here.
 type Options struct {
 	// CacheBytes bounds the cache of objects: 64 MiB.
 	CacheBytes int64
-	// PendingBytes bounds the objects written and not yet pushed: 64 MiB.
+	// PendingBytes bounds the objects written and not yet pushed: 64 MiB. Past
+	// it the oldest are dropped; a push that needs them fails.
 	PendingBytes int64
-	// MaxResponse bounds one answer of the server, and what it inflates to is
-	// bounded by eight times as much: 256 MiB.
+	// MaxResponse bounds one answer of the server: 64 MiB. What it inflates to
+	// is bounded by four times as much.
 	MaxResponse int64
-	// MaxObjects bounds the objects of one answer and the files of one Walk:
-	// 500,000.
+	// MaxObjects bounds the objects of one answer, the refs of one listing and
+	// the paths of one Walk or Diff: 500,000.
 	MaxObjects int
 	// MaxBlob bounds one blob read or written: 16 MiB.
 	MaxBlob int64
@@ -26,6 +32,8 @@ type Options struct {
 	MaxDepth int
 	// MaxCatchUp bounds the commits that CatchUp follows: 1024.
 	MaxCatchUp int
+	// Timeout bounds one request, beside the context: one minute.
+	Timeout time.Duration
 	// Agent is what the server is told we are: "rung".
 	Agent string
 	// Servers remembers capabilities across Remotes of one server. Nil: each
@@ -33,117 +41,128 @@ type Options struct {
 	Servers *Servers
 }
 
+// withDefaults fills the zero fields in.
+func (o Options) withDefaults() Options {
+	setDefault(&o.CacheBytes, 64<<20)
+	setDefault(&o.PendingBytes, 64<<20)
+	setDefault(&o.MaxResponse, 64<<20)
+	setDefault(&o.MaxObjects, 500_000)
+	setDefault(&o.MaxBlob, 16<<20)
+	setDefault(&o.MaxDepth, 64)
+	setDefault(&o.MaxCatchUp, 1024)
+	setDefault(&o.Timeout, time.Minute)
+	setDefault(&o.Agent, "rung")
+	if o.Servers == nil {
+		o.Servers = NewServers()
+	}
+	return o
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
 // Servers remembers what servers can do, by scheme and host, so that each is
 // asked once. Safe for concurrent use; share one among Remotes whose
 // repositories are configured alike (as on GitHub).
-type Servers struct{}
+type Servers struct {
+	mu    sync.Mutex
+	known map[string]serverFacts
+}
+
+// serverFacts is what is known of one server; nil: not asked yet.
+type serverFacts struct {
+	upload         *uploadCaps
+	receive        *receiveCaps
+	noTreelessWant bool
+}
 
 // NewServers returns an empty memory.
-func NewServers() *Servers { return &Servers{} }
+func NewServers() *Servers { return &Servers{known: map[string]serverFacts{}} }
 
-// Remote is one repository on a server.
-type Remote struct{}
+func (s *Servers) facts(server string) serverFacts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.known[server]
+}
 
-var errNotBuilt = errors.New("gitrepo: not built yet")
+func (s *Servers) change(server string, f func(*serverFacts)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	facts := s.known[server]
+	f(&facts)
+	s.known[server] = facts
+}
+
+func (s *Servers) upload(server string) (uploadCaps, bool) {
+	if f := s.facts(server); f.upload != nil {
+		return *f.upload, true
+	}
+	return uploadCaps{}, false
+}
+
+func (s *Servers) setUpload(server string, c uploadCaps) {
+	s.change(server, func(f *serverFacts) { f.upload = &c })
+}
+
+func (s *Servers) receive(server string) (receiveCaps, bool) {
+	if f := s.facts(server); f.receive != nil {
+		return *f.receive, true
+	}
+	return receiveCaps{}, false
+}
+
+func (s *Servers) setReceive(server string, c receiveCaps) {
+	s.change(server, func(f *serverFacts) { f.receive = &c })
+}
+
+func (s *Servers) refusesTreeless(server string) bool { return s.facts(server).noTreelessWant }
+
+func (s *Servers) setRefusesTreeless(server string) {
+	s.change(server, func(f *serverFacts) { f.noTreelessWant = true })
+}
+
+// Remote is one repository on a server, with what is known of it in memory.
+// All methods may be called from several goroutines.
+type Remote struct {
+	url     string // without trailing slash
+	server  string // scheme and host
+	client  *http.Client
+	options Options
+	servers *Servers
+	store   *store
+}
 
 // Open names a repository by its URL (http or https, without credentials,
-// query or fragment). It does no I/O. client does the requests; its redirect
-// policy is replaced (redirects are errors); nil means http.DefaultClient.
-func Open(rawURL string, client *http.Client, o Options) (*Remote, error) { return nil, errNotBuilt }
-
-// Refs lists the refs whose names start with one of the prefixes (a prefix
-// such as "refs/heads/main" also lists "refs/heads/main2"), with the hashes
-// they point at. No prefixes lists all refs.
-func (r *Remote) Refs(ctx context.Context, prefixes ...string) (map[string]promotion.Hash, error) {
-	return nil, errNotBuilt
+// query or fragment). It does no I/O. client does the requests; redirects are
+// not followed but reported as ErrMoved; nil means http.DefaultClient.
+// Credentials come from the client's transport: see CredentialTransport.
+func Open(rawURL string, client *http.Client, o Options) (*Remote, error) {
+	u, err := parseURL(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	if client == nil {
+		client = http.DefaultClient
+	}
+	own := *client
+	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	o = o.withDefaults()
+	return &Remote{
+		url: u.String(), server: u.Scheme + "://" + u.Host, client: &own, options: o,
+		servers: o.Servers, store: newStore(o.CacheBytes, o.PendingBytes),
+	}, nil
 }
 
-// ExactRefs lists exactly the named refs; one that doesn't exist is absent.
-func (r *Remote) ExactRefs(ctx context.Context, names ...string) (map[string]promotion.Hash, error) {
-	return nil, errNotBuilt
+// Cached reports whether an object is in memory (written or fetched).
+func (r *Remote) Cached(hash promotion.Hash) bool {
+	i, err := parseID(hash)
+	if err != nil {
+		return false
+	}
+	_, ok := r.store.get(plumbing.Hash(i))
+	return ok
 }
-
-// Fetch brings the commit and all its trees (depth 1, no blobs where the
-// server can filter), unless they are here.
-func (r *Remote) Fetch(ctx context.Context, commit promotion.Hash) error { return errNotBuilt }
-
-// CatchUp returns the first-parent commits after from up to to, oldest first,
-// with the trees they changed in the cache. With a Relation other than Ahead
-// there are no commits, and to is fetched as by Fetch.
-func (r *Remote) CatchUp(ctx context.Context, from, to promotion.Hash) ([]Commit, Relation, error) {
-	return nil, 0, errNotBuilt
-}
-
-// Commit reads a commit, fetching it alone (without its trees) if absent.
-func (r *Remote) Commit(ctx context.Context, hash promotion.Hash) (Commit, error) {
-	return Commit{}, errNotBuilt
-}
-
-// Tree reads one tree's entries in git's order.
-func (r *Remote) Tree(ctx context.Context, hash promotion.Hash) ([]Entry, error) {
-	return nil, errNotBuilt
-}
-
-// Lookup finds the entry at path (forward slashes, no leading slash) below
-// tree; false if there is none. The empty path is the tree itself.
-func (r *Remote) Lookup(ctx context.Context, tree promotion.Hash, path string) (Entry, bool, error) {
-	return Entry{}, false, errNotBuilt
-}
-
-// Walk lists all files (symlinks and submodules included) at or below prefix,
-// sorted by path. The empty prefix walks everything; a prefix that doesn't
-// exist gives no files.
-func (r *Remote) Walk(ctx context.Context, tree promotion.Hash, prefix string) ([]File, error) {
-	return nil, errNotBuilt
-}
-
-// ReadFiles reads the regular files at the given paths, with at most one
-// request for all missing blobs. A path with no file is absent from the map; a
-// symlink or submodule is ErrPath.
-func (r *Remote) ReadFiles(ctx context.Context, tree promotion.Hash, paths []string) (map[string][]byte, error) {
-	return nil, errNotBuilt
-}
-
-// Blobs reads blobs by hash, with at most one request for all that are missing.
-// Callers must not change the bytes.
-func (r *Remote) Blobs(ctx context.Context, hashes ...promotion.Hash) (map[promotion.Hash][]byte, error) {
-	return nil, errNotBuilt
-}
-
-// Diff lists the paths at or below prefix whose entries differ, sorted by path.
-// Equal subtrees are not read. An empty hash stands for the empty tree.
-func (r *Remote) Diff(ctx context.Context, before, after promotion.Hash, prefix string) ([]Change, error) {
-	return nil, errNotBuilt
-}
-
-// Rewrite applies changes (by path) to tree and returns the new tree's hash.
-// Only the touched trees are rewritten; a directory left empty vanishes. An
-// empty tree hash starts from nothing. Refused with ErrPath: a path that is
-// not clean, passes through or replaces a symlink or submodule, replaces a
-// directory by a file or a file by a directory, names .git, or differs from
-// an existing name in case only.
-func (r *Remote) Rewrite(ctx context.Context, tree promotion.Hash, changes map[string]FileChange) (promotion.Hash, error) {
-	return "", errNotBuilt
-}
-
-// WriteBlob stores bytes for the next push.
-func (r *Remote) WriteBlob(data []byte) (promotion.Hash, error) { return "", errNotBuilt }
-
-// WriteTree stores a tree for the next push; entries are sorted, duplicates refused.
-func (r *Remote) WriteTree(entries []Entry) (promotion.Hash, error) { return "", errNotBuilt }
-
-// WriteCommit stores a commit for the next push.
-func (r *Remote) WriteCommit(ctx context.Context, spec CommitSpec) (promotion.Hash, error) {
-	return "", errNotBuilt
-}
-
-// Push moves refs, all or none where the server can, sending exactly the
-// objects that it lacks. The error is nil if every ref is at New. Otherwise
-// it is ErrConflict, *RejectedError, ErrUnknownOutcome, or the failure to
-// reach the server at all; the Report then says what holds, ref by ref.
-// Objects of a failed push stay and can be pushed again.
-func (r *Remote) Push(ctx context.Context, updates []RefUpdate, o PushOptions) (Report, error) {
-	return Report{}, errNotBuilt
-}
-
-func withoutSignature(raw []byte) []byte { return raw }

@@ -1,0 +1,304 @@
+package gitrepo
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/rungbot/rung/internal/promotion"
+)
+
+// tree reads one tree.
+func (r *Remote) tree(ctx context.Context, i id) ([]node, error) {
+	got, err := r.objects(ctx, plumbing.TreeObject, []id{i})
+	if err != nil {
+		return nil, err
+	}
+	return parseTree(got[i])
+}
+
+// Tree reads one tree's entries in git's order, fetching it (with all trees
+// below it) if absent.
+func (r *Remote) Tree(ctx context.Context, hash promotion.Hash) ([]Entry, error) {
+	i, err := parseID(hash)
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := r.tree(ctx, i)
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]Entry, len(nodes))
+	for n := range nodes {
+		entries[n] = nodes[n].entry()
+	}
+	return entries, nil
+}
+
+// Lookup finds the entry at path (forward slashes, no leading slash) below
+// tree; false if there is none. The empty path is the tree itself. A path that
+// leads through a symlink or submodule is ErrPath.
+func (r *Remote) Lookup(ctx context.Context, tree promotion.Hash, path string) (Entry, bool, error) {
+	i, err := parseID(tree)
+	if err != nil {
+		return Entry{}, false, err
+	}
+	n, ok, err := r.lookup(ctx, i, path)
+	if err != nil || !ok {
+		return Entry{}, false, err
+	}
+	return n.entry(), true, nil
+}
+
+func (r *Remote) lookup(ctx context.Context, tree id, path string) (node, bool, error) {
+	at := node{mode: ModeTree, id: tree}
+	if path == "" {
+		return at, true, nil
+	}
+	parts, err := r.splitPath(path)
+	if err != nil {
+		return node{}, false, err
+	}
+	for _, part := range parts {
+		switch at.mode {
+		case ModeTree:
+		case ModeSymlink, ModeGitlink:
+			return node{}, false, fmt.Errorf("%w: %q leads through a symlink or submodule", ErrPath, printable(path, 80))
+		default:
+			return node{}, false, nil
+		}
+		nodes, err := r.tree(ctx, at.id)
+		if err != nil {
+			return node{}, false, err
+		}
+		n := slices.IndexFunc(nodes, func(n node) bool { return n.name == part })
+		if n < 0 {
+			return node{}, false, nil
+		}
+		at = nodes[n]
+	}
+	return at, true, nil
+}
+
+// pair is one place in two trees that are compared or, with before unset,
+// walked.
+type pair struct {
+	path          string
+	before, after id
+}
+
+// Walk lists all files (symlinks and submodules included) at or below prefix,
+// sorted by path, which starts at the root of tree. The empty prefix walks
+// everything; a prefix that doesn't exist gives no files.
+func (r *Remote) Walk(ctx context.Context, tree promotion.Hash, prefix string) ([]File, error) {
+	changes, err := r.Diff(ctx, "", tree, prefix)
+	if err != nil {
+		return nil, err
+	}
+	files := make([]File, len(changes))
+	for n, c := range changes {
+		files[n] = File{Path: c.Path, Mode: c.After.Mode, Hash: c.After.Hash}
+	}
+	return files, nil
+}
+
+// Diff lists the paths at or below prefix whose entries differ, sorted by path.
+// Equal subtrees are not read; each level of directories costs at most one
+// request. An empty hash stands for the empty tree. A file that became a
+// directory is one removed path and some added ones.
+func (r *Remote) Diff(ctx context.Context, before, after promotion.Hash, prefix string) ([]Change, error) {
+	var top [2]node
+	for n, h := range []promotion.Hash{before, after} {
+		i := emptyTree
+		if h != "" {
+			var err error
+			if i, err = parseID(h); err != nil {
+				return nil, err
+			}
+		}
+		found, _, err := r.lookup(ctx, i, prefix)
+		if err != nil {
+			return nil, err
+		}
+		top[n] = found
+	}
+	d := differ{remote: r}
+	if err := d.compare(prefix, top[0], top[1]); err != nil {
+		return nil, err
+	}
+	for depth := 0; len(d.open) > 0; depth++ {
+		if depth > r.options.MaxDepth {
+			return nil, fmt.Errorf("diff: %w: more than %d directories deep", ErrTooLarge, r.options.MaxDepth)
+		}
+		if err := d.level(ctx); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(d.changes, func(a, b Change) int { return strings.Compare(a.Path, b.Path) })
+	return d.changes, nil
+}
+
+// differ compares two trees level by level.
+type differ struct {
+	remote  *Remote
+	open    []pair
+	changes []Change
+}
+
+// level compares the open pairs and opens those below them.
+func (d *differ) level(ctx context.Context) error {
+	open := d.open
+	d.open = nil
+	ids := make([]id, 0, 2*len(open))
+	for _, p := range open {
+		ids = append(ids, p.before, p.after)
+	}
+	trees, err := d.remote.objects(ctx, plumbing.TreeObject, ids)
+	if err != nil {
+		return err
+	}
+	for _, p := range open {
+		before, err := parseTree(trees[p.before])
+		if err != nil {
+			return err
+		}
+		after, err := parseTree(trees[p.after])
+		if err != nil {
+			return err
+		}
+		if err := d.entries(p.path, before, after); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// entries compares the entries of two trees by name.
+func (d *differ) entries(path string, before, after []node) error {
+	old := make(map[string]node, len(before))
+	for _, n := range before {
+		old[n.name] = n
+	}
+	for _, n := range after {
+		o := old[n.name]
+		delete(old, n.name)
+		if err := d.compare(join(path, n.name), o, n); err != nil {
+			return err
+		}
+	}
+	for name, o := range old {
+		if err := d.compare(join(path, name), o, node{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compare compares what stands at one path; a zero node is nothing.
+func (d *differ) compare(path string, before, after node) error {
+	if before.mode == after.mode && before.id == after.id {
+		return nil
+	}
+	below := pair{path: path, before: emptyTree, after: emptyTree}
+	change := Change{Path: path}
+	if before.mode == ModeTree {
+		below.before = before.id
+	} else if before.mode != 0 {
+		change.Before = before.entry()
+	}
+	if after.mode == ModeTree {
+		below.after = after.id
+	} else if after.mode != 0 {
+		change.After = after.entry()
+	}
+	if below.before != below.after {
+		d.open = append(d.open, below)
+	}
+	if change.Before != (Entry{}) || change.After != (Entry{}) {
+		d.changes = append(d.changes, change)
+	}
+	if limit := d.remote.options.MaxObjects; len(d.changes) > limit || len(d.open) > limit {
+		return fmt.Errorf("diff: %w: more than %d paths", ErrTooLarge, limit)
+	}
+	return nil
+}
+
+func join(dir, name string) string {
+	if dir == "" {
+		return name
+	}
+	return dir + "/" + name
+}
+
+// ReadFiles reads the regular files at the given paths, with at most one
+// request for all missing blobs. A path with no file (or a directory) is
+// absent from the map; a symlink or submodule is ErrPath.
+func (r *Remote) ReadFiles(ctx context.Context, tree promotion.Hash, paths []string) (map[string][]byte, error) {
+	root, err := parseID(tree)
+	if err != nil {
+		return nil, err
+	}
+	at := make(map[string]id, len(paths))
+	for _, path := range paths {
+		n, ok, err := r.lookup(ctx, root, path)
+		switch {
+		case err != nil:
+			return nil, err
+		case !ok || n.mode == ModeTree:
+		case n.mode.Regular():
+			at[path] = n.id
+		default:
+			return nil, fmt.Errorf("%w: %q is a symlink or submodule", ErrPath, printable(path, 80))
+		}
+	}
+	ids := make([]id, 0, len(at))
+	for _, i := range at {
+		ids = append(ids, i)
+	}
+	blobs, err := r.blobs(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	files := make(map[string][]byte, len(at))
+	for path, i := range at {
+		files[path] = blobs[i].data
+	}
+	return files, nil
+}
+
+// Blobs reads blobs by hash, with at most one request for all that are missing.
+// Callers must not change the bytes.
+func (r *Remote) Blobs(ctx context.Context, hashes ...promotion.Hash) (map[promotion.Hash][]byte, error) {
+	ids := make([]id, len(hashes))
+	for n, h := range hashes {
+		var err error
+		if ids[n], err = parseID(h); err != nil {
+			return nil, err
+		}
+	}
+	blobs, err := r.blobs(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[promotion.Hash][]byte, len(blobs))
+	for i, o := range blobs {
+		out[hashOf(i)] = o.data
+	}
+	return out, nil
+}
+
+func (r *Remote) blobs(ctx context.Context, ids []id) (map[id]object, error) {
+	got, err := r.objects(ctx, plumbing.BlobObject, ids)
+	if err != nil {
+		return nil, err
+	}
+	for i, o := range got {
+		if int64(len(o.data)) > r.options.MaxBlob {
+			return nil, fmt.Errorf("blob %s: %w: %d bytes, where %d are taken", i, ErrTooLarge, len(o.data), r.options.MaxBlob)
+		}
+	}
+	return got, nil
+}
