@@ -1,0 +1,123 @@
+package manifest
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+var (
+	plainKey  = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+	plainName = regexp.MustCompile(`^[A-Za-z0-9._/:@-]+$`)
+	plainKind = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+)
+
+// locator names a node in words that outlive edits elsewhere in the file; the
+// package doc has its grammar.
+func (s *source) locator(kind string, n *yaml.Node) string {
+	return kind + ":" + s.prefix + s.ids[s.spots[n].doc] + ":" + s.pathTo(n)
+}
+
+// pathTo is the path of a node from its document's root.
+func (s *source) pathTo(n *yaml.Node) string {
+	var parts []string
+	for {
+		at, ok := s.spots[n]
+		if !ok || at.parent.Kind == yaml.DocumentNode {
+			break
+		}
+		if at.parent.Kind == yaml.SequenceNode {
+			parts = append(parts, s.itemPart(n, at))
+		} else {
+			parts = append(parts, keyPart(at.parent.Content[at.index&^1]))
+		}
+		n = at.parent
+	}
+	var b strings.Builder
+	for i := len(parts) - 1; i >= 0; i-- {
+		if b.Len() > 0 && parts[i][0] != '[' {
+			b.WriteByte('.')
+		}
+		b.WriteString(parts[i])
+	}
+	if b.Len() == 0 {
+		return "."
+	}
+	return b.String()
+}
+
+func keyPart(key *yaml.Node) string {
+	key = resolve(key)
+	switch {
+	case key.Kind != yaml.ScalarNode:
+		return "[?]"
+	case plainKey.MatchString(key.Value):
+		return key.Value
+	}
+	return "[" + strconv.Quote(key.Value) + "]"
+}
+
+// itemPart names an item of a list by its name where that is unique there.
+func (s *source) itemPart(n *yaml.Node, at spot) string {
+	counts, ok := s.names[at.parent]
+	if !ok {
+		counts = make(map[string]int)
+		for _, item := range at.parent.Content {
+			counts[field(resolve(item), "name")]++
+		}
+		s.names[at.parent] = counts
+	}
+	name := field(n, "name")
+	switch {
+	case name == "" || counts[name] != 1:
+		return "[" + strconv.Itoa(at.index) + "]"
+	case plainName.MatchString(name):
+		return "[name=" + name + "]"
+	}
+	return "[name=" + strconv.Quote(name) + "]"
+}
+
+// field is the value of a scalar in a mapping, or "".
+func field(n *yaml.Node, key string) string {
+	if v := child(n, key); v != nil && v.Kind == yaml.ScalarNode {
+		return v.Value
+	}
+	return ""
+}
+
+// child is the value of a key in a mapping, or nil.
+func child(n *yaml.Node, key string) *yaml.Node {
+	if n == nil || n.Kind != yaml.MappingNode {
+		return nil
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return resolve(n.Content[i+1])
+		}
+	}
+	return nil
+}
+
+// identify gives every document its part of a locator.
+func (s *source) identify() {
+	s.ids = make([]string, len(s.docs))
+	counts := make(map[string]int, len(s.docs))
+	for i, doc := range s.docs {
+		if len(doc.Content) == 0 {
+			continue
+		}
+		root := doc.Content[0]
+		kind, name := field(root, "kind"), field(child(root, "metadata"), "name")
+		if plainKind.MatchString(kind) && plainKind.MatchString(name) {
+			s.ids[i] = kind + "/" + name
+			counts[s.ids[i]]++
+		}
+	}
+	for i, id := range s.ids {
+		if id == "" || counts[id] > 1 {
+			s.ids[i] = strconv.Itoa(i)
+		}
+	}
+}
