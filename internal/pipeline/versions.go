@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 
@@ -66,7 +67,11 @@ func CompileVersions(rule promotion.VersionRule) (*Versions, error) {
 func (v *Versions) compileRegex(expression string) error {
 	// Compiled alone first, so that a stray parenthesis can't escape the group.
 	if _, err := regexp.Compile(expression); err != nil {
-		return fmt.Errorf("%s is not an RE2 regular expression: %s", quote(expression), strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+		reason := "too large"
+		if parse := (*syntax.Error)(nil); errors.As(err, &parse) {
+			reason = parse.Code.String() + " at " + quote(parse.Expr)
+		}
+		return fmt.Errorf("%s is not an RE2 regular expression: %s", quote(expression), reason)
 	}
 	whole, err := regexp.Compile(`\A(?:` + expression + `)\z`)
 	if err != nil {
