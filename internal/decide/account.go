@@ -266,7 +266,7 @@ func (p *pass) stands(pair promotion.Pair) bool {
 		return false
 	}
 	for _, pl := range places {
-		if pl.Value.Digest != a.Digest || pl.Value.Digest == "" && pl.Value.Version != a.Version {
+		if !agree(pl.Value, promotion.Value{Version: a.Version, Digest: a.Digest}) {
 			return false
 		}
 	}

@@ -1,8 +1,6 @@
 package decide
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,17 +9,11 @@ import (
 	"github.com/rungbot/rung/internal/prose"
 )
 
-// Fingerprint is what tells two texts of a check run apart.
-func Fingerprint(c promotion.Check) string {
-	sum := sha256.Sum256([]byte(c.Conclusion + "\n" + c.Title + "\n" + c.Summary))
-	return hex.EncodeToString(sum[:8])
-}
-
 // check plans a check run on a pull request's head, unless it says so already.
 func (p *pass) check(pr *promotion.PullRequestState, c promotion.Check) {
 	c.PullRequest, c.Head = pr.Number, pr.Head
 	if own := pr.Check; own != nil && own.Head == pr.Head {
-		if own.Fingerprint == Fingerprint(c) {
+		if own.Fingerprint == c.Fingerprint() {
 			return
 		}
 		c.ID = own.ID

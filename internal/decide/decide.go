@@ -275,12 +275,32 @@ func (p *pass) state(st promotion.PairState) {
 	p.plan.Pairs = append(p.plan.Pairs, st)
 }
 
-// value is what is live: what all places of the pair agree on.
+// value is what is live: what all places of the pair agree on. A place may say
+// less than another (a version without its digest, or the reverse); together
+// they say it whole, and the ledger knows the version of a bare digest.
 func (p *pass) value(pair promotion.Pair) promotion.Value {
-	if places := p.s.Places[pair]; len(places) > 0 {
-		return places[0].Value
+	var v promotion.Value
+	for _, pl := range p.s.Places[pair] {
+		if v.Version == "" {
+			v.Version = pl.Value.Version
+		}
+		if v.Digest == "" {
+			v.Digest = pl.Value.Digest
+		}
 	}
-	return promotion.Value{}
+	if a := p.live[pair].Land.Record.Artifact; v.Version == "" && a != nil && a.Digest == v.Digest {
+		v.Version = a.Version
+	}
+	return v
+}
+
+// agree reports whether two values can both be true of one release, and say at
+// least one thing in common.
+func agree(a, b promotion.Value) bool {
+	if a.Digest != "" && b.Digest != "" {
+		return a.Digest == b.Digest
+	}
+	return a.Version == b.Version && a.Version != ""
 }
 
 // disagreement says that a pair's places name different versions, or that a
@@ -294,7 +314,7 @@ func (p *pass) disagreement(pair promotion.Pair) string {
 		return fmt.Sprintf("%s named %s before and no longer does; put the place back, or take %s out of the environment's configuration", pair.Environment, pair.Artifact, pair.Artifact)
 	}
 	for _, pl := range places[1:] {
-		if pl.Value != places[0].Value {
+		if !agree(pl.Value, places[0].Value) {
 			return fmt.Sprintf("%s and %s name different versions of %s (%s and %s); make them agree by hand", where(places[0]), where(pl), pair.Artifact, short(places[0].Value), short(pl.Value))
 		}
 	}

@@ -240,7 +240,7 @@ func (p *pass) goOn(pair promotion.Pair) {
 	branch, there := p.s.Branches[ref]
 	pr := p.pullRequest(pair)
 	switch {
-	case p.value(pair) == p.pinned(pair, target(r)) && len(p.s.Places[pair]) > 0:
+	case len(p.s.Places[pair]) > 0 && p.disagreement(pair) == "" && agree(p.value(pair), p.pinned(pair, target(r))):
 		p.withdraw(pair, promotion.WithdrawAlready, promotion.Actor{Kind: "rung", Person: p.s.App})
 		return
 	case kind == promotion.KindPromotion && p.revoked(pair, r):
@@ -399,7 +399,7 @@ func (p *pass) rebuild(pair promotion.Pair, kind string, r promotion.Record, pr 
 func (p *pass) reopenWords(pair promotion.Pair, kind string, r promotion.Record, _ promotion.Hash) {
 	if !p.s.ForgeRead {
 		p.waitFor(pair, r, nil, "the forge is asked whether the pull request is open")
-		p.plan.Next = p.s.Now
+		p.look(p.s.Now.Add(time.Second))
 		return
 	}
 	env, _ := p.s.Pipeline.Environment(pair.Environment)
@@ -435,7 +435,11 @@ func (p *pass) gates(pair promotion.Pair, kind string, r promotion.Record, pr *p
 	}
 	if pass {
 		st.Phase, st.Sentence = promotion.PhaseReady, "every gate passes"
-		p.authorize(pair, r, pr, j)
+		if no, refused := p.s.Refused[pair]; refused && no.Head == pr.Head && no.Base == p.s.Base.Head && p.s.Now.Before(no.Until) {
+			st.Phase, st.Sentence, st.Look = promotion.PhaseHeld, "the forge refused to merge: "+no.Text, no.Until
+		} else {
+			p.authorize(pair, r, pr, j)
+		}
 	}
 	p.state(st)
 }
@@ -461,10 +465,10 @@ func (p *pass) authorize(pair promotion.Pair, r promotion.Record, pr *promotion.
 		return
 	}
 	p.plan.Merges = append(p.plan.Merges, promotion.Merge{
+		Record: len(p.plan.Records) - 1,
 		Pair: pair, Number: pr.Number, Head: pr.Head, Method: env.Method,
 		Title: fmt.Sprintf("Merge pull request #%d: %s %s in %s", pr.Number, pair.Artifact, r.Artifact.Version, pair.Environment),
 	})
-	p.plan.Next = p.s.Now
 }
 
 // sentence is the first verdict that does not pass, worst first.

@@ -58,7 +58,7 @@ func (p *pass) rollBack(pair promotion.Pair, want *rollback) bool {
 		answer(false, fmt.Sprintf("a rollback of %s in %s to %s is already open", pair.Artifact, pair.Environment, short(target(open.Record))))
 		return false
 	}
-	if p.value(pair) != want.bad {
+	if !agree(p.value(pair), want.bad) {
 		answer(false, fmt.Sprintf("%s no longer runs %s", pair.Environment, short(want.bad)))
 		return false
 	}

@@ -1,6 +1,10 @@
 package promotion
 
-import "time"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+)
 
 // Plan is what decide chose for one pass over one repository. act carries it
 // out: everything under Push in one atomic push, then the calls to the forge,
@@ -84,6 +88,13 @@ type Check struct {
 	Actions    []Button `json:"actions,omitempty"`
 }
 
+// Fingerprint tells two texts of a check run apart. It is kept as the check
+// run's external id, so that a text that stands there is not written again.
+func (c Check) Fingerprint() string {
+	sum := sha256.Sum256([]byte(c.Conclusion + "\n" + c.Title + "\n" + c.Summary))
+	return "rung:1:" + hex.EncodeToString(sum[:8])
+}
+
 // Button is a button of a check run.
 type Button struct {
 	// Label has at most 20 characters, Description 40, Identifier 20.
@@ -95,7 +106,9 @@ type Button struct {
 // Merge is a pull request to merge: its authorize record is among the plan's
 // records.
 type Merge struct {
-	Pair   Pair   `json:"pair"`
+	Pair Pair `json:"pair"`
+	// Record is the index in Plan.Records of its authorize.
+	Record int    `json:"record"`
 	Number int    `json:"number"`
 	Head   Hash   `json:"head"`
 	Method string `json:"method"`

@@ -90,10 +90,21 @@ type Snapshot struct {
 	Health map[Pair][]HealthReading `json:"health,omitempty"`
 
 	Commands []Command `json:"commands,omitempty"`
+	// Refused are merges that the forge refused, with its words; they are not
+	// tried again before Until unless the head or base changes.
+	Refused map[Pair]Refusal `json:"refused,omitempty"`
 	// Policies are the bytes of the policy files at the base head, by path.
 	Policies map[string][]byte `json:"-"`
 	// Problem is a reason that holds everything: it could not be observed.
 	Problem string `json:"problem,omitempty"`
+}
+
+// Refusal is a merge that the forge refused.
+type Refusal struct {
+	Head  Hash      `json:"head"`
+	Base  Hash      `json:"base"`
+	Text  string    `json:"text"`
+	Until time.Time `json:"until"`
 }
 
 // BaseState is the base branch.
