@@ -38,11 +38,11 @@ func (b *builder) readArtifact(a *artifact, file *artifactFile, images map[strin
 	if file.Image.written() {
 		if err := checkImage(file.Image.Value); err != nil {
 			b.report(file.Image.At, "artifacts.%s.image: %v", a.spec.Name, err)
-		} else if first, twice := images[file.Image.Value]; twice {
+		} else if first, twice := images[sameImage(file.Image.Value)]; twice {
 			b.report(file.Image.At, "artifacts.%s.image: artifact %s at %s has the same image; a place in a manifest would belong to both", a.spec.Name, first.spec.Name, first.at)
 		} else {
 			a.spec.Image = file.Image.Value
-			images[a.spec.Image] = a
+			images[sameImage(a.spec.Image)] = a
 		}
 	}
 	seen := map[string]bool{}
@@ -78,6 +78,18 @@ func (b *builder) readArtifact(a *artifact, file *artifactFile, images map[strin
 		a.spec.Repository = address
 	}
 	a.spec.Poll = time.Duration(file.Poll.Value)
+}
+
+// sameImage is one form for the names that Docker Hub gives one repository.
+func sameImage(image string) string {
+	host, rest, _ := strings.Cut(image, "/")
+	if host == "index.docker.io" || host == "registry-1.docker.io" {
+		host = "docker.io"
+	}
+	if host == "docker.io" && !strings.Contains(rest, "/") {
+		rest = "library/" + rest
+	}
+	return host + "/" + rest
 }
 
 // reportSet reports an error at an item, unless the item itself was faulty and

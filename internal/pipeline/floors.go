@@ -154,6 +154,9 @@ func (b *builder) reportBeyond(teams []located[string], f *floor, format string)
 	}
 }
 
+// isCases reports whether a file holds a policy's cases; they lie beside it.
+func isCases(file string) bool { return strings.HasSuffix(file, "_test.yaml") }
+
 // policyPaths are the files that one entry names: a file, or every *.yaml
 // directly in a directory.
 func (b *builder) policyPaths(entry string) ([]string, error) {
@@ -161,12 +164,15 @@ func (b *builder) policyPaths(entry string) ([]string, error) {
 	if err := checkPath(p); err != nil {
 		return nil, err
 	}
+	if isCases(entry) {
+		return nil, fmt.Errorf("%s holds a policy's cases: bind the policy alone", quote(entry))
+	}
 	if _, found := slices.BinarySearch(b.policyFiles, entry); found {
 		return []string{entry}, nil
 	}
 	var files, known []string
 	for _, file := range b.policyFiles {
-		if rest, in := strings.CutPrefix(file, p+"/"); in && !strings.Contains(rest, "/") && strings.HasSuffix(rest, ".yaml") {
+		if rest, in := strings.CutPrefix(file, p+"/"); in && !strings.Contains(rest, "/") && strings.HasSuffix(rest, ".yaml") && !isCases(rest) {
 			files = append(files, file)
 		}
 		known = append(known, file)

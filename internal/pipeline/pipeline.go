@@ -43,9 +43,10 @@ const NoEnvironment promotion.Environment = "+none"
 
 // Options are what Load needs to know beside the files.
 type Options struct {
-	// PolicyFiles are the paths of all policy files at the same commit: every
-	// *.yaml that `policies:` may name, test cases left out. A policy that is
-	// named but not among them is a problem.
+	// PolicyFiles are the paths of all files at the same commit that
+	// `policies:` may name: every *.yaml under policies/, or simply every file.
+	// A policy that is named but not among them is a problem. Files of cases
+	// (*_test.yaml) are never taken for policies.
 	PolicyFiles []string
 }
 

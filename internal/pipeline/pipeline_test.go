@@ -65,7 +65,7 @@ commands:
 
 var policyFiles = []string{
 	"policies/digest.yaml", "policies/eu.yaml", "policies/floor.yaml",
-	"policies/prod/b.yaml", "policies/prod/a.yaml", "policies/prod/deeper/c.yaml",
+	"policies/digest_test.yaml", "policies/prod/b.yaml", "policies/prod/a.yaml", "policies/prod/a_test.yaml", "policies/prod/deeper/c.yaml",
 }
 
 func load(files map[string]string) Result {
@@ -201,6 +201,7 @@ func TestProblems(t *testing.T) {
 		{"image in capitals", art("{image: ghcr.io/Acme/checkout}"), []string{`"ghcr.io/Acme/checkout" is not an image name`}},
 		{"image as an address", art("{image: 'https://ghcr.io/acme/checkout'}"), []string{`is a web address: write the image without https://`}},
 		{"two artifacts of one image", "version: 1\nartifacts:\n  a: {image: ghcr.io/acme/x}\n  b: {image: ghcr.io/acme/x}\n", []string{"4:14: artifacts.b.image: artifact a at rung.yaml:3:3 has the same image"}},
+		{"two artifacts of one Docker Hub image", "version: 1\nartifacts:\n  a: {image: docker.io/nginx}\n  b: {image: index.docker.io/library/nginx}\n", []string{"4:14: artifacts.b.image: artifact a at rung.yaml:3:3 has the same image"}},
 		{"publisher", art("{image: ghcr.io/a/b, publishers: [acme, https://github.com/acme/checkout]}"), []string{
 			`3:47: artifacts.checkout.publishers: "acme" is not a repository`, `3:53: artifacts.checkout.publishers: "https://github.com/acme/checkout" is not`,
 		}},
@@ -268,6 +269,7 @@ func TestProblems(t *testing.T) {
 		{"user", env("{approvals: {required: 1, users: ['rung[bot]']}}"), []string{`"rung[bot]" is not a login`}},
 		{"policy missing", env("{policies: [policies/digests.yaml]}"), []string{`3:20: environments.dev.policies: there is no file "policies/digests.yaml"; did you mean "policies/digest.yaml"?`}},
 		{"policy directory missing", "version: 1\nenvironments: {dev: {}}\npolicies: {all: [policies/none/]}\n", []string{`3:18: policies.all: there is no policy (*.yaml) in the directory "policies/none/"`}},
+		{"policy cases", env("{policies: [policies/digest_test.yaml]}"), []string{`"policies/digest_test.yaml" holds a policy's cases`}},
 		{"policy outside", env("{policies: [../digest.yaml]}"), []string{`is not a path from the repository's root`}},
 		{"policy pattern without a match", "version: 1\nenvironments: {dev: {}}\npolicies: {'prod-*': [policies/digest.yaml]}\n", []string{`3:12: policies: "prod-*" matches no environment; there are dev`}},
 		{"policy name unknown", "version: 1\nenvironments: {staging: {}}\npolicies: {stagin: [policies/digest.yaml]}\n", []string{`3:12: policies: there is no environment "stagin"; did you mean "staging"?`}},
