@@ -53,7 +53,7 @@ func (t *CredentialTransport) RoundTrip(req *http.Request) (*http.Response, erro
 		if req.Body != nil {
 			_ = req.Body.Close()
 		}
-		return nil, fmt.Errorf("no token for the git server: %w", err)
+		return nil, fmt.Errorf("%w: no token for the git server: %w", errNotSent, err)
 	}
 	with := req.Clone(req.Context())
 	with.SetBasicAuth("x-access-token", token)

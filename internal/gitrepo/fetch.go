@@ -46,7 +46,7 @@ func (r *Remote) take(ctx context.Context, op string, pack []byte) (map[id]objec
 		if round == maxThinRounds {
 			return nil, fmt.Errorf("git %s: %w: a thin pack without its bases", op, ErrProtocol)
 		}
-		got, err := r.wanted(ctx, bases, "")
+		got, err := r.wanted(ctx, bases)
 		if err != nil {
 			return nil, err
 		}
@@ -62,15 +62,14 @@ func (r *Remote) take(ctx context.Context, op string, pack []byte) (map[id]objec
 	return p.objects, nil
 }
 
-// wanted fetches objects by hash and returns all that came. Filter applies to
-// what hangs below the wanted objects.
-func (r *Remote) wanted(ctx context.Context, ids []id, filter string) (map[id]object, error) {
+// wanted fetches objects by hash and returns all that came: below a wanted
+// tree its trees, and no blobs where the server can filter.
+func (r *Remote) wanted(ctx context.Context, ids []id) (map[id]object, error) {
 	const op = "fetch objects"
 	out := map[id]object{}
 	for len(ids) > 0 {
 		n := min(len(ids), maxWants)
-		spec := fetchSpec{op: op, wants: ids[:n], filter: filter, done: true}
-		answer, err := r.fetch(ctx, spec)
+		answer, err := r.fetch(ctx, fetchSpec{op: op, wants: ids[:n], filter: blobless, done: true})
 		if err != nil {
 			return nil, err
 		}
@@ -111,11 +110,7 @@ func (r *Remote) objects(ctx context.Context, kind plumbing.ObjectType, ids []id
 		out[i] = o
 	}
 	if len(missing) > 0 {
-		filter := ""
-		if kind == plumbing.TreeObject {
-			filter = blobless
-		}
-		got, err := r.wanted(ctx, missing, filter)
+		got, err := r.wanted(ctx, missing)
 		if err != nil {
 			return nil, err
 		}
@@ -151,27 +146,29 @@ func (r *Remote) Fetch(ctx context.Context, commit promotion.Hash) error {
 			return nil
 		}
 	}
-	return r.fetchShallow(ctx, i, blobless)
+	_, err = r.fetchShallow(ctx, i, blobless)
+	return err
 }
 
-// fetchShallow fetches one commit at depth 1.
-func (r *Remote) fetchShallow(ctx context.Context, i id, filter string) error {
+// fetchShallow fetches one commit at depth 1 and returns it.
+func (r *Remote) fetchShallow(ctx context.Context, i id, filter string) (object, error) {
 	const op = "fetch"
 	answer, err := r.fetch(ctx, fetchSpec{op: op, wants: []id{i}, deepen: 1, filter: filter, done: true})
 	if err != nil {
-		return err
+		return object{}, err
 	}
 	if answer.pack == nil {
-		return fmt.Errorf("git %s: %w: no pack in the answer", op, ErrProtocol)
+		return object{}, fmt.Errorf("git %s: %w: no pack in the answer", op, ErrProtocol)
 	}
 	got, err := r.take(ctx, op, answer.pack)
 	if err != nil {
-		return err
+		return object{}, err
 	}
-	if o, ok := got[i]; !ok || o.kind != plumbing.CommitObject {
-		return fmt.Errorf("git %s: %w: the server did not send the commit %s", op, ErrMissing, i)
+	o, ok := got[i]
+	if !ok || o.kind != plumbing.CommitObject {
+		return object{}, fmt.Errorf("git %s: %w: the server did not send the commit %s", op, ErrMissing, i)
 	}
-	return nil
+	return o, nil
 }
 
 // Commit reads a commit, fetching it alone if absent.
@@ -182,29 +179,30 @@ func (r *Remote) Commit(ctx context.Context, hash promotion.Hash) (Commit, error
 	}
 	o, ok := r.store.get(i)
 	if !ok {
-		if err := r.fetchCommit(ctx, i); err != nil {
+		if o, err = r.fetchCommit(ctx, i); err != nil {
 			return Commit{}, err
 		}
-		if o, ok = r.store.get(i); !ok {
-			return Commit{}, fmt.Errorf("%w: commit %s does not fit into the cache", ErrTooLarge, i)
-		}
+	}
+	if o.kind != plumbing.CommitObject {
+		return Commit{}, fmt.Errorf("%w: %s is a %s, not a commit", ErrMissing, i, o.kind)
 	}
 	return parseCommit(o)
 }
 
 // fetchCommit fetches a commit without its trees; a server that refuses the
 // treeless filter is asked for the trees as well from then on.
-func (r *Remote) fetchCommit(ctx context.Context, i id) error {
-	if !r.servers.refusesTreeless(r.server) {
-		err := r.fetchShallow(ctx, i, treeless)
-		if err == nil || !errors.Is(err, ErrProtocol) {
-			return err
-		}
-		if again := r.fetchShallow(ctx, i, blobless); again != nil {
-			return err
-		}
-		r.servers.setRefusesTreeless(r.server)
-		return nil
+func (r *Remote) fetchCommit(ctx context.Context, i id) (object, error) {
+	if r.servers.refusesTreeless(r.server) {
+		return r.fetchShallow(ctx, i, blobless)
 	}
-	return r.fetchShallow(ctx, i, blobless)
+	o, err := r.fetchShallow(ctx, i, treeless)
+	if err == nil || !errors.Is(err, ErrProtocol) {
+		return o, err
+	}
+	o, again := r.fetchShallow(ctx, i, blobless)
+	if again != nil {
+		return object{}, err
+	}
+	r.servers.setRefusesTreeless(r.server)
+	return o, nil
 }

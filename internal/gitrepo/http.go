@@ -21,11 +21,14 @@ const (
 )
 
 // errNotSent marks a request that never left.
-var errNotSent = errors.New("no connection")
+var errNotSent = errors.New("nothing was sent")
 
 // request does one request and returns the answer's body, bounded in size. op
 // names it in errors. A nil body means GET of the service's advertisement.
 func (r *Remote) request(ctx context.Context, op, service string, body []byte) (io.ReadCloser, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("git %s: %w: %w", op, errNotSent, err)
+	}
 	ctx, cancel := context.WithTimeout(ctx, r.options.Timeout)
 	resp, err := r.roundTrip(ctx, service, body)
 	if err != nil {

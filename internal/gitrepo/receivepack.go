@@ -155,7 +155,7 @@ func parsePush(body io.Reader, sideBand bool) (pushAnswer, error) {
 	for {
 		kind, line, err := packets.line()
 		switch {
-		case errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && answer.unpack == "":
+		case errors.Is(err, io.EOF) && answer.unpack == "":
 			return answer, io.ErrUnexpectedEOF
 		case err != nil:
 			return answer, err
@@ -201,7 +201,7 @@ func splitSideBand(body io.Reader) ([]byte, string, error) {
 	for {
 		kind, content, err := packets.next()
 		switch {
-		case errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && data.Len() > 0:
+		case errors.Is(err, io.EOF) && data.Len() > 0:
 			return data.Bytes(), messages(&words), nil // some servers leave the flush out
 		case errors.Is(err, io.EOF):
 			return nil, messages(&words), io.ErrUnexpectedEOF

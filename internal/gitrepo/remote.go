@@ -5,8 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-git/go-git/v5/plumbing"
-
 	"github.com/rungbot/rung/internal/promotion"
 )
 
@@ -163,6 +161,6 @@ func (r *Remote) Cached(hash promotion.Hash) bool {
 	if err != nil {
 		return false
 	}
-	_, ok := r.store.get(plumbing.Hash(i))
+	_, ok := r.store.get(i)
 	return ok
 }

@@ -2,18 +2,24 @@ package gitrepo
 
 import (
 	"bytes"
+	"crypto/sha1"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
 
 	"github.com/rungbot/rung/internal/promotion"
 )
@@ -43,44 +49,64 @@ func newGitServer(t testing.TB) *gitServer {
 	t.Helper()
 	execPath := strings.TrimSpace(run(t, "", nil, "git", "--exec-path"))
 	s := &gitServer{t: t, root: t.TempDir()}
-	backend := &cgi.Handler{
+	stock := &backend{cgi.Handler{
 		Path:   filepath.Join(execPath, "git-http-backend"),
 		Env:    append(cleanEnv(), "GIT_PROJECT_ROOT="+s.root, "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=rung"),
 		Stderr: io.Discard,
-	}
-	s.http = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p := r.Header.Get("Git-Protocol"); p != "" {
-			// net/http/cgi hands headers over as HTTP_*; git wants this one plain.
-			own := *backend
-			own.Env = append(append([]string{}, backend.Env...), "GIT_PROTOCOL="+p)
-			s.serve(w, r, &own)
-			return
-		}
-		s.serve(w, r, backend)
-	}))
+	}}
+	s.http = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, stock) }))
 	t.Cleanup(s.http.Close)
 	return s
 }
 
-func (s *gitServer) serve(w http.ResponseWriter, r *http.Request, backend http.Handler) {
+// backend is stock git's http-backend.
+type backend struct{ cgi cgi.Handler }
+
+// ServeHTTP hands one request over.
+func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	b.serve(w, r, r.Header.Get("Git-Protocol"))
+}
+
+// serve sets the one header that git wants under a name of its own.
+func (b *backend) serve(w http.ResponseWriter, r *http.Request, protocol string) {
+	own := b.cgi
+	own.Env = append(slices.Clone(own.Env), "GIT_PROTOCOL="+protocol)
+	own.ServeHTTP(w, r)
+}
+
+func (s *gitServer) serve(w http.ResponseWriter, r *http.Request, stock http.Handler) {
 	body, _ := io.ReadAll(r.Body)
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	counted := &countingWriter{ResponseWriter: w}
+	what := r.Method + " " + filepath.Base(r.URL.Path)
+	if _, rest, ok := bytes.Cut(body, []byte("command=")); ok {
+		word, _, _ := bytes.Cut(rest, []byte("\n"))
+		what += " " + string(word)
+	}
 	s.mu.Lock()
 	fault := s.fault
+	n := len(s.log)
+	s.log = append(s.log, wireCall{what: what, up: len(body)})
 	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if n < len(s.log) {
+			s.log[n].down = counted.n
+		}
+	}()
 	if fault != nil {
-		fault(counted, r, backend)
-	} else {
-		backend.ServeHTTP(counted, r)
+		fault(counted, r, stock)
+		return
 	}
-	what := r.Method + " " + filepath.Base(r.URL.Path)
-	if i := bytes.Index(body, []byte("command=")); i >= 0 {
-		what += " " + strings.Fields(string(body[i+8 : min(len(body), i+20)]))[0]
-	}
-	s.mu.Lock()
-	s.log = append(s.log, wireCall{what: what, up: len(body), down: counted.n})
-	s.mu.Unlock()
+	stock.ServeHTTP(counted, r)
+}
+
+// swapBody replaces text in a request's body.
+func swapBody(r *http.Request, from, to string) {
+	body, _ := io.ReadAll(r.Body)
+	body = bytes.ReplaceAll(body, []byte(from), []byte(to))
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 }
 
 func (s *gitServer) setFault(f func(http.ResponseWriter, *http.Request, http.Handler)) {
@@ -129,8 +155,8 @@ func run(t testing.TB, dir string, stdin []byte, name string, args ...string) st
 }
 
 func try(dir string, stdin []byte, name string, args ...string) (string, error) {
-	cmd := exec.Command(name, args...)
-	cmd.Dir, cmd.Env, cmd.Stdin = dir, cleanEnv(), bytes.NewReader(stdin)
+	cmd := command(dir, cleanEnv(), name, args...)
+	cmd.Stdin = bytes.NewReader(stdin)
 	var out, errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errOut
 	if err := cmd.Run(); err != nil {
@@ -139,22 +165,34 @@ func try(dir string, stdin []byte, name string, args ...string) (string, error) 
 	return out.String(), nil
 }
 
+func command(dir string, env []string, name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(name, args...)
+	cmd.Dir, cmd.Env = dir, env
+	return cmd
+}
+
 // bare is one bare repository of the server.
 type bare struct {
 	t      testing.TB
 	server *gitServer
 	name   string
 	dir    string
+	made   map[promotion.Hash]map[string]string // the files of each commit
 }
 
 // repo makes a bare repository; filter and atomic as a forge has them.
 func (s *gitServer) repo(name string) *bare {
 	s.t.Helper()
-	b := &bare{t: s.t, server: s, name: name, dir: filepath.Join(s.root, name)}
+	b := &bare{t: s.t, server: s, name: name, dir: filepath.Join(s.root, name), made: map[promotion.Hash]map[string]string{}}
 	run(s.t, "", nil, "git", "init", "-q", "--bare", "-b", "main", b.dir)
-	b.config("http.receivepack", "true")
-	b.config("uploadpack.allowFilter", "true")
-	b.config("uploadpack.allowAnySHA1InWant", "true")
+	f, err := os.OpenFile(filepath.Join(b.dir, "config"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	_, err = f.WriteString("[http]\n\treceivepack = true\n[uploadpack]\n\tallowFilter = true\n")
+	if err := errors.Join(err, f.Close()); err != nil {
+		s.t.Fatal(err)
+	}
 	return b
 }
 
@@ -178,32 +216,75 @@ func (b *bare) open(o Options) *Remote {
 	return r
 }
 
-// commit makes a commit with stock git's plumbing: the files of its first
-// parent with changes applied (an empty string removes).
+// commit makes a commit on the server: the files of its first parent with
+// changes applied (an empty string removes). Objects are written loose.
 func (b *bare) commit(message string, changes map[string]string, parents ...promotion.Hash) promotion.Hash {
 	b.t.Helper()
-	var in bytes.Buffer
-	fmt.Fprintf(&in, "commit refs/made/tip\nmark :1\ncommitter Ada <ada@acme.example> %d +0000\ndata %d\n%s\n", 1700000000+b.count(), len(message), message)
+	return b.commitAt(1700000000+b.count(), message, changes, parents...)
+}
+
+// commitAt is commit with the committer's clock given.
+func (b *bare) commitAt(seconds int64, message string, changes map[string]string, parents ...promotion.Hash) promotion.Hash {
+	b.t.Helper()
+	all := map[string]string{}
+	raw := ""
 	for n, p := range parents {
-		word := "merge"
 		if n == 0 {
-			word = "from"
+			maps.Copy(all, b.made[p])
 		}
-		fmt.Fprintf(&in, "%s %s\n", word, p)
+		raw += "parent " + string(p) + "\n"
 	}
 	for path, data := range changes {
 		if data == "" {
-			fmt.Fprintf(&in, "D %s\n", path)
-			continue
+			delete(all, path)
+		} else {
+			all[path] = data
 		}
-		fmt.Fprintf(&in, "M 100644 inline %s\ndata %d\n%s\n", path, len(data), data)
 	}
-	in.WriteString("get-mark :1\n")
-	out, err := try(b.dir, in.Bytes(), "git", "fast-import", "--quiet", "--force", "--cat-blob-fd=1")
+	who := fmt.Sprintf("Ada <ada@acme.example> %d +0000\n", seconds)
+	raw = "tree " + b.loose("tree", b.tree(all)) + "\n" + raw + "author " + who + "committer " + who + "\n" + message + "\n"
+	h := promotion.Hash(b.loose("commit", raw))
+	b.made[h] = all
+	return h
+}
+
+// tree writes the trees below the top one of files and returns its content.
+func (b *bare) tree(files map[string]string) string {
+	dirs := map[string]map[string]string{}
+	var nodes []node
+	for path, data := range files {
+		if dir, rest, ok := strings.Cut(path, "/"); ok {
+			if dirs[dir] == nil {
+				dirs[dir] = map[string]string{}
+			}
+			dirs[dir][rest] = data
+		} else {
+			nodes = append(nodes, node{name: path, mode: ModeFile, id: plumbing.NewHash(b.loose("blob", data))})
+		}
+	}
+	for dir, below := range dirs {
+		nodes = append(nodes, node{name: dir, mode: ModeTree, id: plumbing.NewHash(b.loose("tree", b.tree(below)))})
+	}
+	return string(encodeTree(nodes))
+}
+
+// loose writes a loose object, once, and returns its hash.
+func (b *bare) loose(kind, data string) string {
+	b.t.Helper()
+	raw := fmt.Sprintf("%s %d\x00%s", kind, len(data), data)
+	hash := fmt.Sprintf("%x", sha1.Sum([]byte(raw)))
+	file := filepath.Join(b.dir, "objects", hash[:2], hash[2:])
+	if _, err := os.Stat(file); err == nil {
+		return hash
+	}
+	packed, err := deflate([]byte(raw))
 	if err != nil {
-		b.t.Fatalf("fast-import: %v\n%s", err, out)
+		b.t.Fatal(err)
 	}
-	return promotion.Hash(strings.TrimSpace(out))
+	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, packed, 0o400)); err != nil {
+		b.t.Fatal(err)
+	}
+	return hash
 }
 
 var commitCount struct {
@@ -219,13 +300,18 @@ func (b *bare) count() int64 {
 	return commitCount.n
 }
 
+// setRef moves a ref behind everybody's back.
 func (b *bare) setRef(ref string, h promotion.Hash) {
 	b.t.Helper()
-	b.git("update-ref", ref, string(h))
+	file := filepath.Join(b.dir, ref)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(h+"\n"), 0o600)); err != nil {
+		b.t.Fatal(err)
+	}
 }
 
 // head is where a ref stands; empty if it does not exist.
 func (b *bare) head(ref string) promotion.Hash {
+	b.t.Helper()
 	out, err := try(b.dir, nil, "git", "rev-parse", "-q", "--verify", ref)
 	if err != nil {
 		return ""

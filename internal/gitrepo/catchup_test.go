@@ -1,0 +1,217 @@
+package gitrepo
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/rungbot/rung/internal/promotion"
+)
+
+// line makes n commits on top of from, each changing one file of its own.
+func line(b *bare, n int, name string, from promotion.Hash) []promotion.Hash {
+	var out []promotion.Hash
+	for i := range n {
+		from = b.commit(fmt.Sprintf("%s %d", name, i), map[string]string{fmt.Sprintf("%s/%d", name, i): name}, from)
+		out = append(out, from)
+	}
+	return out
+}
+
+// prune drops what no ref reaches.
+func prune(b *bare) {
+	b.git("prune", "--expire=now")
+}
+
+// TestCatchUp holds the relation and the first-parent line to the shapes that
+// histories take. Each shape sets main and returns from, to and the line.
+func TestCatchUp(t *testing.T) {
+	shapes := []struct {
+		name  string
+		build func(b *bare, start promotion.Hash) (from, to promotion.Hash, line []promotion.Hash)
+		want  Relation
+		calls int // requests of CatchUp at most
+	}{
+		{"same", func(_ *bare, a promotion.Hash) (promotion.Hash, promotion.Hash, []promotion.Hash) { return a, a, nil }, Same, 1},
+		{"one commit", func(b *bare, a promotion.Hash) (promotion.Hash, promotion.Hash, []promotion.Hash) {
+			l := line(b, 1, "x", a)
+			return a, l[0], l
+		}, Ahead, 1},
+		{"twelve commits", func(b *bare, a promotion.Hash) (promotion.Hash, promotion.Hash, []promotion.Hash) {
+			l := line(b, 12, "x", a)
+			return a, l[11], l
+		}, Ahead, 3},
+		{"a pull request merged", func(b *bare, a promotion.Hash) (promotion.Hash, promotion.Hash, []promotion.Hash) {
+			side := line(b, 3, "side", a)
+			m := b.commit("merge", map[string]string{"side/0": "side"}, a, side[2])
+			return a, m, []promotion.Hash{m}
+		}, Ahead, 1},
+		{"merges of branches older than from", func(b *bare, old promotion.Hash) (promotion.Hash, promotion.Hash, []promotion.Hash) {
+			before := line(b, 5, "before", old)
+			a := before[4]
+			one, two := line(b, 4, "one", old), line(b, 2, "two", before[0])
+			m1 := b.commit("merge one", nil, a, one[3])
+			m2 := b.commit("merge two", nil, m1, two[1])
+			last := b.commit("last", map[string]string{"last": "x"}, m2)
+			return a, last, []promotion.Hash{m1, m2, last}
+		}, Ahead, 2},
+		{"a long line whose top merges a branch from from", func(b *bare, a promotion.Hash) (promotion.Hash, promotion.Hash, []promotion.Hash) {
+			l := line(b, 6, "main", a)
+			side := b.commit("side", map[string]string{"side": "x"}, a)
+			m := b.commit("merge", nil, l[5], side)
+			return a, m, append(l, m)
+		}, Ahead, 3},
+		{"foxtrot: from merged as second parent", func(b *bare, old promotion.Hash) (promotion.Hash, promotion.Hash, []promotion.Hash) {
+			a := line(b, 2, "main", old)[1]
+			side := b.commit("side", map[string]string{"side": "x"}, old)
+			return a, b.commit("merge main into side", nil, side, a), nil
+		}, Foxtrot, 4},
+		{"rewound to an ancestor", func(b *bare, old promotion.Hash) (promotion.Hash, promotion.Hash, []promotion.Hash) {
+			return line(b, 3, "gone", old)[2], old, nil
+		}, Diverged, 4},
+		{"rewritten", func(b *bare, old promotion.Hash) (promotion.Hash, promotion.Hash, []promotion.Hash) {
+			return line(b, 3, "gone", old)[2], line(b, 2, "new", old)[1], nil
+		}, Diverged, 4},
+		{"rewritten and pruned", func(b *bare, old promotion.Hash) (promotion.Hash, promotion.Hash, []promotion.Hash) {
+			from := line(b, 3, "gone", old)[2]
+			to := line(b, 2, "new", old)[1]
+			b.setRef("refs/heads/main", to)
+			prune(b)
+			return from, to, nil
+		}, Diverged, 2},
+		{"unrelated", func(b *bare, old promotion.Hash) (promotion.Hash, promotion.Hash, []promotion.Hash) {
+			return old, b.commit("another root", map[string]string{"y": "y"}), nil
+		}, Diverged, 4},
+		{"a clock that went back", func(b *bare, old promotion.Hash) (promotion.Hash, promotion.Hash, []promotion.Hash) {
+			one := b.commitAt(1600000000, "one", map[string]string{"1": "1"}, old)
+			two := b.commitAt(1500000000, "two", map[string]string{"2": "2"}, one)
+			return old, two, []promotion.Hash{one, two}
+		}, Ahead, 3},
+	}
+	for _, sh := range shapes {
+		t.Run(sh.name, func(t *testing.T) {
+			t.Parallel()
+			s := newGitServer(t)
+			b := s.repo("shop.git")
+			from, to, want := sh.build(b, b.commit("start", files(5)))
+			b.setRef("refs/heads/main", to)
+			servers := NewServers()
+			check := func(storage string) {
+				r := b.open(Options{Servers: servers})
+				if err := r.Fetch(t.Context(), from); err != nil && !errors.Is(err, ErrMissing) {
+					t.Fatal(err)
+				}
+				s.calls()
+				got, rel, err := r.CatchUp(t.Context(), from, to)
+				if err != nil || rel != sh.want {
+					t.Fatalf("%s: relation %v, error %v; want %v", storage, rel, err, sh.want)
+				}
+				if calls := s.calls(); len(calls) > sh.calls {
+					t.Errorf("%s: %d requests, want at most %d: %v", storage, len(calls), sh.calls, calls)
+				}
+				compareLines(t, storage, got, want)
+				checkLine(t, b, r, from, got)
+				if n := len(s.calls()); n > 0 && sh.want == Ahead {
+					t.Errorf("%s: reading the changes needed %d more requests", storage, n)
+				}
+				if _, err := r.Walk(t.Context(), mustCommit(t, r, to).Tree, ""); err != nil {
+					t.Fatal(err)
+				}
+			}
+			check("loose")
+			b.git("repack", "-q", "-a", "-d", "-k", "-b")
+			check("repacked")
+			b.config("uploadpack.allowFilter", "false")
+			servers = NewServers()
+			check("unfiltered")
+		})
+	}
+}
+
+// compareLines compares two lines commit by commit.
+func compareLines(t *testing.T, storage string, got []Commit, want []promotion.Hash) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%s: %d commits, want %d", storage, len(got), len(want))
+	}
+	for n := range want {
+		if got[n].Hash != want[n] {
+			t.Errorf("%s: commit %d is %s, want %s", storage, n, got[n].Hash, want[n])
+		}
+	}
+}
+
+// checkLine compares each commit's diff with that of stock git.
+func checkLine(t *testing.T, b *bare, r *Remote, from promotion.Hash, line []Commit) {
+	t.Helper()
+	before := from
+	for _, c := range line {
+		changes, err := r.Diff(t.Context(), mustCommit(t, r, before).Tree, c.Tree, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, ch := range changes {
+			got += ch.Path + "\n"
+		}
+		want := run(t, b.dir, nil, "git", "diff-tree", "-r", "--name-only", "--no-renames", string(before), string(c.Hash))
+		if got != want {
+			t.Errorf("changes of %s: %q, git says %q", c.Hash, got, want)
+		}
+		before = c.Hash
+	}
+}
+
+func mustCommit(t testing.TB, r *Remote, h promotion.Hash) Commit {
+	t.Helper()
+	c, err := r.Commit(t.Context(), h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestCatchUpTooFar(t *testing.T) {
+	s := newGitServer(t)
+	b := s.repo("shop.git")
+	start := b.commit("start", files(1))
+	l := line(b, 20, "x", start)
+	b.setRef("refs/heads/main", l[19])
+	r := b.open(Options{MaxCatchUp: 10})
+	got, rel, err := r.CatchUp(t.Context(), start, l[19])
+	if err != nil || rel != TooFar || got != nil {
+		t.Fatal(got, rel, err)
+	}
+	if got, rel, err = r.CatchUp(t.Context(), l[9], l[19]); err != nil || rel != Ahead || len(got) != 10 {
+		t.Fatal(len(got), rel, err)
+	}
+}
+
+func TestCatchUpToUnknown(t *testing.T) {
+	s := newGitServer(t)
+	b := s.repo("shop.git")
+	start := b.commit("start", files(1))
+	b.setRef("refs/heads/main", start)
+	r := b.open(Options{})
+	_, _, err := r.CatchUp(t.Context(), start, "1111111111111111111111111111111111111111")
+	if !errors.Is(err, ErrMissing) {
+		t.Fatal(err)
+	}
+}
+
+// TestCatchUpAfterEviction: the thin pack's bases have left the cache.
+func TestCatchUpAfterEviction(t *testing.T) {
+	s := newGitServer(t)
+	b := s.repo("shop.git")
+	start := b.commit("start", files(200))
+	next := b.commit("next", map[string]string{"environments/dev/app001/kustomization.yaml": "changed\n"}, start)
+	b.setRef("refs/heads/main", next)
+	b.git("repack", "-q", "-a", "-d", "-f")
+	r := b.open(Options{CacheBytes: 2000})
+	got, rel, err := r.CatchUp(t.Context(), start, next)
+	if err != nil || rel != Ahead || len(got) != 1 {
+		t.Fatal(got, rel, err)
+	}
+	checkLine(t, b, r, start, got)
+	t.Log(s.calls())
+}
