@@ -14,25 +14,44 @@ var (
 	plainKind = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 )
 
+const (
+	maxLocator = 2048 // bytes of a locator
+	maxName    = 300  // bytes of a name in it; longer ones are not used
+)
+
 // locator names a node in words that outlive edits elsewhere in the file; the
-// package doc has its grammar.
+// package doc has its grammar. It is "" for one that would be too long.
 func (s *source) locator(kind string, n *yaml.Node) string {
-	return kind + ":" + s.prefix + s.ids[s.spots[n].doc] + ":" + s.pathTo(n)
+	path := s.pathTo(n)
+	if path == "" {
+		return ""
+	}
+	l := kind + ":" + s.prefix + s.ids[s.spots[n].doc] + ":" + path
+	if len(l) > maxLocator {
+		return ""
+	}
+	return l
 }
 
-// pathTo is the path of a node from its document's root.
+// pathTo is the path of a node from its document's root, "" when it is too long.
 func (s *source) pathTo(n *yaml.Node) string {
 	var parts []string
+	length := 0
 	for {
 		at, ok := s.spots[n]
 		if !ok || at.parent.Kind == yaml.DocumentNode {
 			break
 		}
+		var part string
 		if at.parent.Kind == yaml.SequenceNode {
-			parts = append(parts, s.itemPart(n, at))
+			part = s.itemPart(n, at)
 		} else {
-			parts = append(parts, keyPart(at.parent.Content[at.index&^1]))
+			part = keyPart(at.parent.Content[at.index&^1])
 		}
+		if length += len(part); part == "" || length > maxLocator {
+			return ""
+		}
+		parts = append(parts, part)
 		n = at.parent
 	}
 	var b strings.Builder
@@ -53,6 +72,8 @@ func keyPart(key *yaml.Node) string {
 	switch {
 	case key.Kind != yaml.ScalarNode:
 		return "[?]"
+	case len(key.Value) > maxLocator:
+		return ""
 	case plainKey.MatchString(key.Value):
 		return key.Value
 	}
@@ -71,7 +92,7 @@ func (s *source) itemPart(n *yaml.Node, at spot) string {
 	}
 	name := field(n, "name")
 	switch {
-	case name == "" || counts[name] != 1:
+	case name == "" || counts[name] != 1 || len(name) > maxName:
 		return "[" + strconv.Itoa(at.index) + "]"
 	case plainName.MatchString(name):
 		return "[name=" + name + "]"
@@ -110,7 +131,7 @@ func (s *source) identify() {
 		}
 		root := doc.Content[0]
 		kind, name := field(root, "kind"), field(child(root, "metadata"), "name")
-		if plainKind.MatchString(kind) && plainKind.MatchString(name) {
+		if len(kind)+len(name) <= maxName && plainKind.MatchString(kind) && plainKind.MatchString(name) {
 			s.ids[i] = kind + "/" + name
 			counts[s.ids[i]]++
 		}

@@ -19,9 +19,10 @@ const (
 	// MaxDocuments is how many documents a file may hold.
 	MaxDocuments = 1000
 
-	maxVisits = 500_000 // nodes seen with aliases expanded
-	maxNotes  = 100
-	maxErrors = 10
+	maxExpanded = 500_000 // values that aliases and merge keys expand to
+	maxShared   = 64      // different places that use the same scalar
+	maxNotes    = 100
+	maxErrors   = 10
 )
 
 // Artifact says which image to look for.

@@ -96,8 +96,9 @@ func (f *document) marks(s *source) map[*yaml.Node]promotion.Artifact {
 			}
 		}
 	}
+	inside := s.blockLines(blocks)
 	for i, m := range byLine {
-		if !m.used && f.names(m.name) && !s.inBlock(blocks, i) {
+		if !m.used && f.names(m.name) && !inside[i] {
 			f.fault(s, m.at, "this mark has no value before it on its line: put `# rung: %s` at the end of the line that holds the version", m.name)
 		}
 	}
@@ -113,28 +114,24 @@ func (f *document) names(name promotion.Artifact) bool {
 	return false
 }
 
-// inBlock reports whether a line, from 0, is content of a block scalar: it
-// comes after one that begins before it, and is indented more than
-// the line on which that begins.
-func (s *source) inBlock(blocks []*yaml.Node, line int) bool {
+// blockLines tells of every line, from 0, whether it is content of a block
+// scalar: it comes after the line on which one begins, and is blank or
+// indented more than that.
+func (s *source) blockLines(blocks []*yaml.Node) []bool {
+	inside := make([]bool, len(s.lines))
 	for _, n := range blocks {
 		first := n.Line - 1
-		if line <= first {
-			continue
-		}
 		indent := spaces(s.data[s.lines[first]:])
-		inside := true
-		for l := first + 1; l <= line && inside; l++ {
+		for l := first + 1; l < len(s.lines); l++ {
 			rest := s.data[s.lines[l]:]
 			w := spaces(rest)
-			blank := w == len(rest) || breakAt(rest, w) > 0
-			inside = blank || w > indent
-		}
-		if inside {
-			return true
+			if w <= indent && w < len(rest) && breakAt(rest, w) == 0 {
+				break
+			}
+			inside[l] = true
 		}
 	}
-	return false
+	return inside
 }
 
 // markedValue is the candidate of a marked scalar that no other kind claims: a
@@ -159,12 +156,8 @@ func markedValue(s *source, n *yaml.Node) *candidate {
 
 // mentions notes where a scalar names an image with a version, but is no place.
 func (f *document) mentions(w *walker) {
-	outer := make(map[*yaml.Node]bool)
-	for _, s := range f.sources {
-		outer[s.outer] = true
-	}
 	for n := range w.src.spots {
-		if n.Kind != yaml.ScalarNode || outer[n] || len(w.claims[n]) > 0 {
+		if n.Kind != yaml.ScalarNode || f.outer[n] || len(w.claims[n]) > 0 {
 			continue
 		}
 		for _, t := range f.targets {

@@ -31,6 +31,7 @@ type source struct {
 	prefix string
 
 	lines []int // where lines start in data, as the YAML parser counts them
+	runes runeIndex
 	docs  []*yaml.Node
 	spots map[*yaml.Node]spot
 	ids   []string // the document part of locators
@@ -49,12 +50,13 @@ type spot struct {
 // parse reads all documents of data into s. Its errors are *Error, with the
 // parser's line.
 func (s *source) parse() error {
+	s.lines = lineStarts(s.data)
+	s.runes = indexRunes(s.data)
 	docs, err := decode(s.data)
 	if err != nil {
 		return s.parseError(err)
 	}
 	s.docs = docs
-	s.lines = lineStarts(s.data)
 	s.spots = make(map[*yaml.Node]spot)
 	s.names = make(map[*yaml.Node]map[string]int)
 	for i, doc := range docs {
@@ -103,8 +105,7 @@ func (s *source) parseError(err error) error {
 	}
 	e := &Error{Path: s.path, Line: line, Column: 1, Reason: "not valid YAML: " + reason}
 	if s.outer != nil {
-		starts := lineStarts(s.data)
-		e.Line, e.Column = s.position(starts[min(line, len(starts))-1])
+		e.Line, e.Column = s.position(s.lines[min(line, len(s.lines))-1])
 	}
 	return e
 }
@@ -134,30 +135,16 @@ func (s *source) index(n *yaml.Node, doc, depth int) error {
 }
 
 func (s *source) checkKeys(n *yaml.Node) error {
-	find := func(key *yaml.Node) bool { return false }
-	if len(n.Content) > 32 {
-		seen := make(map[string]bool, len(n.Content)/2)
-		find = func(key *yaml.Node) bool {
-			had := seen[key.Value]
-			seen[key.Value] = true
-			return had
-		}
-	}
+	seen := make(map[string]bool, len(n.Content)/2)
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
 		if key.Kind != yaml.ScalarNode {
 			continue
 		}
-		duplicate := find(key)
-		if len(n.Content) <= 32 {
-			for j := 0; j < i; j += 2 {
-				other := n.Content[j]
-				duplicate = duplicate || other.Kind == yaml.ScalarNode && other.Value == key.Value
-			}
-		}
-		if duplicate {
+		if seen[key.Value] {
 			return s.fail(s.offset(key), "the key %s stands twice in the same mapping: remove one", quote(key.Value))
 		}
+		seen[key.Value] = true
 	}
 	return nil
 }
@@ -208,18 +195,63 @@ func breakAt(data []byte, i int) int {
 
 // offset is where a node begins in data, by the parser's line and column.
 func (s *source) offset(n *yaml.Node) int {
-	if s.lines == nil {
-		s.lines = lineStarts(s.data)
-	}
 	if n.Line < 1 || n.Line > len(s.lines) {
 		return len(s.data)
 	}
-	i := s.lines[n.Line-1]
-	for c := 1; c < n.Column && i < len(s.data); c++ {
-		_, w := utf8.DecodeRune(s.data[i:])
-		i += w
+	start := s.lines[n.Line-1]
+	return s.runes.offset(s.runes.before(start) + n.Column - 1)
+}
+
+// runeIndex counts the runes of data in steps, so that a column of a very
+// long line is found without reading the line each time.
+type runeIndex struct {
+	data []byte
+	// counts holds the runes that begin before each multiple of runeStep.
+	counts []int
+}
+
+const runeStep = 1024
+
+func indexRunes(data []byte) runeIndex {
+	x := runeIndex{data: data, counts: make([]int, 1, len(data)/runeStep+1)}
+	n := 0
+	for i, b := range data {
+		if i > 0 && i%runeStep == 0 {
+			x.counts = append(x.counts, n)
+		}
+		if utf8.RuneStart(b) {
+			n++
+		}
 	}
-	return i
+	return x
+}
+
+// before counts the runes that begin before an offset.
+func (x runeIndex) before(offset int) int {
+	offset = min(offset, len(x.data))
+	step := min(offset/runeStep, len(x.counts)-1)
+	n := x.counts[step]
+	for _, b := range x.data[step*runeStep : offset] {
+		if utf8.RuneStart(b) {
+			n++
+		}
+	}
+	return n
+}
+
+// offset is where the rune number n begins, from 0.
+func (x runeIndex) offset(n int) int {
+	step := sort.SearchInts(x.counts, n+1) - 1
+	n -= x.counts[max(step, 0)]
+	for i := max(step, 0) * runeStep; i < len(x.data); i++ {
+		if utf8.RuneStart(x.data[i]) {
+			if n == 0 {
+				return i
+			}
+			n--
+		}
+	}
+	return len(x.data)
 }
 
 // inFile maps an offset in data to the file.
@@ -235,19 +267,13 @@ func (s *source) inFile(i int) int {
 
 // position is the line and column, from 1, in the file of an offset in data.
 func (s *source) position(i int) (line, column int) {
-	i = s.inFile(i)
-	starts := s.root().lines
-	if starts == nil {
-		starts = lineStarts(s.file)
-	}
-	line = sort.SearchInts(starts, i+1)
+	i = min(s.inFile(i), len(s.file))
+	root := s.root()
+	line = sort.SearchInts(root.lines, i+1)
 	if line == 0 {
 		return 1, 1
 	}
-	if i > len(s.file) {
-		i = len(s.file)
-	}
-	return line, utf8.RuneCount(s.file[starts[line-1]:i]) + 1
+	return line, root.runes.before(i) - root.runes.before(root.lines[line-1]) + 1
 }
 
 func (s *source) root() *source {

@@ -18,8 +18,9 @@ type document struct {
 	path    string
 	data    []byte
 	targets []target
-	// sources holds the file and then the YAML embedded in it.
+	// sources holds the file and then the YAML embedded in it, outer the scalars that hold that.
 	sources    []*source
+	outer      map[*yaml.Node]bool
 	candidates []*candidate
 	places     []*place
 	notes      []Note
@@ -102,8 +103,10 @@ func (f *document) load(s *source) error {
 	}
 	f.sources = append(f.sources, s)
 	if s.parent != nil {
+		f.outer[s.outer] = true
 		return nil
 	}
+	f.outer = make(map[*yaml.Node]bool)
 	for _, doc := range s.docs {
 		for _, n := range doc.Content {
 			for _, inner := range s.embedded(n) {
@@ -133,12 +136,13 @@ func (f *document) unreadable(s *source, err error) error {
 		}
 		return err
 	}
-	why := err.Error()
-	if template {
-		why = s.path + ": passed over: it is a template, no YAML before it is rendered"
+	var e *Error
+	switch {
+	case template:
+		f.notes = append(f.notes, Note{Path: f.path, Text: "passed over: it is a template, no YAML before it is rendered"})
+	case errors.As(err, &e):
+		f.notes = append(f.notes, Note{f.path, e.Line, e.Column, "passed over: " + e.Reason})
 	}
-	f.note(s, 0, "%s", strings.TrimPrefix(why, s.path+": "))
-	f.notes[len(f.notes)-1].Line, f.notes[len(f.notes)-1].Column = 0, 0
 	return nil
 }
 
@@ -184,9 +188,13 @@ func (s *source) embedded(root *yaml.Node) []*source {
 				return
 			}
 			if t, ok := s.scalar(n); ok {
+				path := s.pathTo(n)
+				if path == "" {
+					path = "[?]"
+				}
 				found = append(found, &source{
 					path: s.path, file: s.file, data: []byte(n.Value), at: t.at, indent: t.indent,
-					outer: n, parent: s, prefix: id + ":" + s.pathTo(n) + "|",
+					outer: n, parent: s, prefix: id + ":" + path + "|",
 				})
 			}
 		}
@@ -369,6 +377,10 @@ func (f *document) admit(c *candidate, t target, locators map[string]bool) {
 		return
 	}
 	p := &place{candidate: c, artifact: t.name, locator: c.src.locator(c.kind, c.here), value: value}
+	if p.locator == "" {
+		f.fault(c.src, c.spot(), "the path to this place of %s is longer than %d bytes, too long for a record: use shorter keys", t.name, maxLocator)
+		return
+	}
 	key := string(t.name) + " " + p.locator
 	if locators[key] {
 		f.fault(c.src, c.spot(), "two places of %s can't be told apart (%s)", t.name, p.locator)
@@ -376,7 +388,7 @@ func (f *document) admit(c *candidate, t target, locators map[string]bool) {
 	}
 	locators[key] = true
 	f.places = append(f.places, p)
-	if line := c.src.lineAt(c.spot()); bytes.Contains(line, []byte("$imagepolicy")) {
+	if bytes.Contains(c.src.restOfLine(c.spot()), []byte("$imagepolicy")) {
 		f.note(c.src, c.spot(), "Flux's image automation is set to edit this line too: take its marker away, or the two will overwrite each other")
 	}
 	if c.tag != nil && c.tag.node.Tag != "!!str" {
@@ -386,6 +398,9 @@ func (f *document) admit(c *candidate, t target, locators map[string]bool) {
 
 // value reads what stands at a candidate.
 func (c *candidate) value() (promotion.Value, error) {
+	if c.fault != "" {
+		return promotion.Value{}, errors.New(c.fault)
+	}
 	if c.ref != nil {
 		r, _ := splitReference(strings.TrimRight(c.ref.node.Value[c.ref.from:], "\n"))
 		return tagged(r.tag, r.digest)
@@ -411,14 +426,11 @@ func (c *candidate) value() (promotion.Value, error) {
 	return tagged(tag, digest)
 }
 
-// lineAt is the line of data in which an offset lies.
-func (s *source) lineAt(at int) []byte {
-	start, end := at, at
-	for start > 0 && s.data[start-1] != '\n' {
-		start--
+// restOfLine is what follows an offset on its line, up to a kilobyte of it.
+func (s *source) restOfLine(at int) []byte {
+	rest := s.data[at:min(at+1024, len(s.data))]
+	if end := bytes.IndexByte(rest, '\n'); end >= 0 {
+		rest = rest[:end]
 	}
-	for end < len(s.data) && s.data[end] != '\n' {
-		end++
-	}
-	return s.data[start:end]
+	return rest
 }

@@ -27,6 +27,8 @@ type candidate struct {
 	alias *yaml.Node
 	// fixed keeps the shape of what is there: marked values.
 	fixed bool
+	// fault says why the place can't be read, whatever it holds.
+	fault string
 }
 
 // slot is a scalar that holds a version, with its key where it has one.
@@ -136,8 +138,8 @@ func (w *walker) spend(n *yaml.Node, depth int) bool {
 	}
 	w.visits++
 	switch {
-	case w.visits > maxVisits:
-		w.err = w.src.fail(w.src.offset(n), "aliases expand to more than %d values: write them out", maxVisits)
+	case w.visits > maxExpanded+2*len(w.src.spots):
+		w.err = w.src.fail(w.src.offset(n), "aliases expand to more than %d values: write them out", maxExpanded)
 	case depth > MaxDepth:
 		w.err = w.src.fail(w.src.offset(n), "nested more than %d levels deep with aliases expanded", MaxDepth)
 	}
@@ -171,17 +173,18 @@ func (w *walker) effective(n *yaml.Node, depth int) []entry {
 	for _, e := range entries {
 		seen[e.key.Value] = true
 	}
-	for len(merges) > 0 {
-		m := resolve(merges[0])
-		rest := merges[1:]
-		merges = rest
-		if !w.spend(m, depth+1) {
-			return entries
+	for _, raw := range merges {
+		sources := []*yaml.Node{raw}
+		if list := resolve(raw); list.Kind == yaml.SequenceNode {
+			sources = list.Content
 		}
-		switch m.Kind {
-		case yaml.SequenceNode:
-			merges = append(append([]*yaml.Node(nil), m.Content...), rest...)
-		case yaml.MappingNode:
+		for _, m := range sources {
+			if m = resolve(m); m.Kind != yaml.MappingNode {
+				continue
+			}
+			if !w.spend(m, depth+1) {
+				return entries
+			}
 			for _, e := range w.effective(m, depth+1) {
 				if !w.spend(e.raw, depth) {
 					return entries
@@ -256,26 +259,28 @@ func (w *walker) add(c *candidate, uses []entry) {
 		w.bare = append(w.bare, c)
 		return
 	}
-	for _, n := range ns {
-		for _, e := range uses {
-			if e.value == n && e.raw != n {
-				c.alias = e.raw
-			}
+	for _, e := range uses {
+		if e.raw != e.value && c.holds(e.value) {
+			c.alias = e.raw
 		}
+	}
+	for _, o := range w.claims[ns[0]] {
+		if o.agrees(c) && (o.alias == nil) == (c.alias == nil) {
+			return // seen before, through another alias
+		}
+	}
+	for _, n := range ns {
 		w.claims[n] = append(w.claims[n], c)
+		if len(w.claims[n]) > maxShared && w.err == nil {
+			w.err = w.src.fail(w.src.offset(n), "this value is shared through anchors by more than %d different places: write them out", maxShared)
+		}
 	}
 	if c.here == nil {
 		c.here = w.src.spots[ns[0]].parent
 	}
-	if c.alias != nil {
-		return
+	if c.alias == nil {
+		w.found = append(w.found, c)
 	}
-	for _, o := range w.claims[ns[0]] {
-		if o != c && o.alias == nil && o.agrees(c) {
-			return // seen before, through another alias
-		}
-	}
-	w.found = append(w.found, c)
 }
 
 // lookup is the entry with this key whose value is a scalar other than null.
@@ -417,6 +422,7 @@ func (w *walker) list(n *yaml.Node) []*candidate {
 // parameters reads an Argo CD Application's list of {name, value}.
 func (w *walker) parameters(n *yaml.Node) {
 	byName := make(map[string]*entry, len(n.Content))
+	twice := make(map[*entry]bool)
 	var names []string
 	for _, item := range n.Content {
 		m := resolve(item)
@@ -425,7 +431,11 @@ func (w *walker) parameters(n *yaml.Node) {
 		}
 		entries := w.effective(m, 0)
 		name, value := nonEmpty(entries, "name"), lookup(entries, "value")
-		if name == nil || value == nil || byName[name.value.Value] != nil {
+		if name == nil || value == nil {
+			continue
+		}
+		if first := byName[name.value.Value]; first != nil {
+			twice[first] = true
 			continue
 		}
 		byName[name.value.Value] = value
@@ -438,9 +448,13 @@ func (w *walker) parameters(n *yaml.Node) {
 		}
 		var uses []entry
 		for _, e := range byName {
-			if c.holds(e.value) {
-				w.taken[e.value] = true
-				uses = append(uses, *e)
+			if !c.holds(e.value) {
+				continue
+			}
+			w.taken[e.value] = true
+			uses = append(uses, *e)
+			if twice[e] {
+				c.fault = "a parameter of this name stands twice in the list: remove one"
 			}
 		}
 		w.add(c, uses)
