@@ -203,6 +203,9 @@ func (e *expression) field(name string, context value) value {
 			sure:        context.sure && !f.optional,
 			absentFalse: context.sure && f.optional && f.shape.kind == kindBool,
 		}
+	case kindBool:
+		e.problem("%s is asked of true or false; !a.b reads as (!a).b, so write !(a.b)", shorten(name))
+		return value{shape: anyShape}
 	default:
 		e.problem("%s is asked of %s, which has no fields", shorten(name), s.article())
 		return value{shape: anyShape}
