@@ -61,43 +61,12 @@ type Actor struct {
 	BoardURL string
 }
 
-// Result is what Do did, as far as it is known, even when Do failed.
-type Result struct {
-	// Pushed is true when the push moved the refs.
-	Pushed bool
-	// Changed is true when anything was written that the next pass may build
-	// on at once: a branch, a pull request, a merge.
-	Changed bool
-	// Heads are the promotion branches that were built.
-	Heads map[promotion.Pair]promotion.Hash
-	// Opened are the pull requests by pair.
-	Opened map[promotion.Pair]int
-	Checks []WrittenCheck
-	Merged []WrittenMerge
-	// Refused are merges that the forge refused for good, with its words.
-	Refused map[promotion.Pair]promotion.Refusal
-}
-
-// WrittenCheck is a check run as it stands now.
-type WrittenCheck struct {
-	PullRequest int
-	Pair        promotion.Pair
-	Check       promotion.OwnCheck
-}
-
-// WrittenMerge is a merge that was done.
-type WrittenMerge struct {
-	Pair   promotion.Pair
-	Number int
-	Commit promotion.Hash
-}
-
 // Do carries out a plan made from the snapshot. The error is the first that
-// stopped it; the Result says what was done before.
-func (a *Actor) Do(ctx context.Context, s *promotion.Snapshot, plan *promotion.Plan, maybe bool) (Result, error) {
+// stopped it; the Outcome says what was done before.
+func (a *Actor) Do(ctx context.Context, s *promotion.Snapshot, plan *promotion.Plan, maybe bool) (promotion.Outcome, error) {
 	d := &doing{
 		Actor: a, s: s, plan: plan, log: zerolog.Ctx(ctx), maybe: maybe, commits: map[int]promotion.Hash{},
-		res: Result{Heads: map[promotion.Pair]promotion.Hash{}, Opened: map[promotion.Pair]int{}, Refused: map[promotion.Pair]promotion.Refusal{}},
+		res: promotion.Outcome{Heads: map[promotion.Pair]promotion.Hash{}, Opened: map[promotion.Pair]int{}, Refused: map[promotion.Pair]promotion.Refusal{}},
 	}
 	for _, step := range []func(context.Context) error{d.push, d.onboard, d.reopen, d.open, d.check, d.merge, d.answer} {
 		if err := step(ctx); err != nil {
@@ -119,7 +88,7 @@ type doing struct {
 	commits map[int]promotion.Hash
 	// pushed is when the push began, on the monotonic clock.
 	pushed time.Time
-	res    Result
+	res    promotion.Outcome
 }
 
 // push makes everything that git holds in one atomic push.
@@ -268,7 +237,7 @@ func (d *doing) check(ctx context.Context) error {
 		if n, opened := d.res.Opened[c.Pair]; opened && c.Pair != (promotion.Pair{}) {
 			number = n
 		}
-		d.res.Checks = append(d.res.Checks, WrittenCheck{
+		d.res.Checks = append(d.res.Checks, promotion.WrittenCheck{
 			PullRequest: number, Pair: c.Pair,
 			Check: promotion.OwnCheck{ID: id, Head: c.Head, Conclusion: c.Conclusion, Fingerprint: c.Fingerprint()},
 		})
@@ -298,7 +267,7 @@ func (d *doing) merge(ctx context.Context) error {
 		case err != nil:
 			return fmt.Errorf("merge pull request %d: %w", m.Number, err)
 		}
-		d.res.Merged = append(d.res.Merged, WrittenMerge{Pair: m.Pair, Number: m.Number, Commit: commit})
+		d.res.Merged = append(d.res.Merged, promotion.WrittenMerge{Pair: m.Pair, Number: m.Number, Commit: commit})
 		d.res.Changed = true
 		d.log.Info().Str("environment", string(m.Pair.Environment)).Str("artifact", string(m.Pair.Artifact)).Int("pull", m.Number).Str("commit", string(commit)).Msg("merged")
 	}

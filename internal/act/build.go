@@ -61,7 +61,7 @@ func (d *doing) build(ctx context.Context, b promotion.Build, r promotion.Record
 
 // onlyOwn refuses an edit that changes a place of another artifact.
 func (d *doing) onlyOwn(path string, before, after []byte, own promotion.Artifact) error {
-	all := Artifacts(&d.s.Pipeline)
+	all := manifest.Artifacts(&d.s.Pipeline)
 	was, err := manifest.Find(path, before, all)
 	if err != nil {
 		return err
@@ -85,15 +85,6 @@ func (d *doing) onlyOwn(path string, before, after []byte, own promotion.Artifac
 		return fmt.Errorf("the edit would lose %s in %s", key, path)
 	}
 	return nil
-}
-
-// Artifacts are a pipeline's artifacts as manifest looks for them.
-func Artifacts(p *promotion.Pipeline) []manifest.Artifact {
-	all := make([]manifest.Artifact, len(p.Artifacts))
-	for i, a := range p.Artifacts {
-		all[i] = manifest.Artifact{Name: a.Name, Image: a.Image}
-	}
-	return all
 }
 
 // onboard opens the pull request that writes the ledger's first commit into
@@ -123,8 +114,10 @@ func (d *doing) onboard(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := d.Git.Push(ctx, []gitrepo.RefUpdate{{Ref: promotion.OnboardRef, New: head}}, gitrepo.PushOptions{}); err != nil {
-		return fmt.Errorf("push the onboarding branch: %w", err)
+	if _, there := d.s.Branches[promotion.OnboardRef]; !there {
+		if _, err := d.Git.Push(ctx, []gitrepo.RefUpdate{{Ref: promotion.OnboardRef, New: head}}, gitrepo.PushOptions{}); err != nil {
+			return fmt.Errorf("push the onboarding branch: %w", err)
+		}
 	}
 	d.res.Changed = true
 	_, err = d.Forge.OpenPullRequest(ctx, d.s.Repository, forge.NewPullRequest{

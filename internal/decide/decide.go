@@ -184,16 +184,15 @@ func (p *pass) onboard() {
 	if p.s.Pipeline.Ledger != "" || p.s.Ledger.First == "" {
 		return
 	}
+	// Only a reading of the forge shows whether somebody closed it before.
+	forced := !p.s.ForgeRead
 	p.plan.Notes = append(p.plan.Notes, fmt.Sprintf("rung.yaml does not name the ledger yet: merge the pull request that adds `ledger: %s`", p.s.Ledger.First))
-	if _, there := p.s.Branches[promotion.OnboardRef]; there {
-		return
-	}
 	for _, pr := range p.s.PullRequests {
 		if "refs/heads/"+pr.HeadRef == promotion.OnboardRef {
 			return // open, or closed by somebody: it is not forced on people
 		}
 	}
-	p.plan.Onboard = true
+	p.plan.Onboard = !forced
 }
 
 // end settles what depends on the whole plan.

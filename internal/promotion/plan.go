@@ -159,3 +159,36 @@ type PairState struct {
 	// Facts is what the verdicts were judged from.
 	Facts *Facts `json:"facts,omitempty"`
 }
+
+// Outcome is what act did of a plan, as far as it is known, even when it
+// failed half-way.
+type Outcome struct {
+	// Pushed is true when the push moved the refs.
+	Pushed bool
+	// Changed is true when anything was written that the next pass may build
+	// on at once: a branch, a record, a pull request, a merge.
+	Changed bool
+	// Heads are the promotion branches that were built.
+	Heads map[Pair]Hash
+	// Opened are the pull requests that were opened or retitled, by pair.
+	Opened map[Pair]int
+	Checks []WrittenCheck
+	Merged []WrittenMerge
+	// Refused are merges that the forge refused, with its words.
+	Refused map[Pair]Refusal
+}
+
+// WrittenCheck is a check run as it stands now. PullRequest is 0 where it is
+// not known.
+type WrittenCheck struct {
+	PullRequest int
+	Pair        Pair
+	Check       OwnCheck
+}
+
+// WrittenMerge is a merge that was done.
+type WrittenMerge struct {
+	Pair   Pair
+	Number int
+	Commit Hash
+}

@@ -1,0 +1,120 @@
+package observe
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/rungbot/rung/internal/command"
+	"github.com/rungbot/rung/internal/hint"
+	"github.com/rungbot/rung/internal/promotion"
+)
+
+// commandWindow is how far back comments are listed after a start; older ones
+// are not carried out any more.
+const commandWindow = 24 * time.Hour
+
+// commands gathers the commands that came in, and, in the first pass after a
+// start, those whose webhook may have been lost.
+func (p *pass) commands(ctx context.Context) error {
+	seen := map[int64]bool{}
+	for _, h := range p.hints {
+		switch h.Kind {
+		case hint.Command:
+			p.addCommand(seen, h.Comment, h.Number, h.At, h.Author, h.Line)
+		case hint.Click:
+			p.click(h)
+		}
+	}
+	if p.mem.commented.IsZero() && p.s.Ledger.Tip != "" {
+		if err := p.lostCommands(ctx, seen); err != nil {
+			return err
+		}
+		p.mem.commented = p.s.Now
+	}
+	return nil
+}
+
+// lostCommands lists recent comments: those younger than the newest record may
+// not have been heard. Carrying one out twice changes nothing.
+func (p *pass) lostCommands(ctx context.Context, seen map[int64]bool) error {
+	since := p.s.Ledger.IssuedAt.Add(-2 * time.Minute)
+	if oldest := p.s.Now.Add(-commandWindow); since.Before(oldest) {
+		since = oldest
+	}
+	comments, err := p.Forge.Comments(ctx, p.Repository, since)
+	if err != nil {
+		return err
+	}
+	for _, c := range comments {
+		if c.CreatedAt.Before(since) || c.Edited() || c.Author.Bot || c.App != 0 || c.Author.ID == p.App.ID {
+			continue
+		}
+		p.addCommand(seen, c.ID, c.Issue, c.CreatedAt, c.Author, firstLine(c.Body))
+	}
+	return nil
+}
+
+func (p *pass) addCommand(seen map[int64]bool, comment int64, number int, at time.Time, author promotion.Person, line string) {
+	cmd, ok := command.Parse(line)
+	if !ok || seen[comment] {
+		return
+	}
+	seen[comment] = true
+	cmd.Comment, cmd.PullRequest, cmd.At, cmd.Author = comment, number, at.UTC(), author
+	cmd.Subject = p.subjectOf(number)
+	p.s.Commands = append(p.s.Commands, cmd)
+}
+
+// click is a button of rung's check run: the same as saying the command.
+func (p *pass) click(h hint.Hint) {
+	cmd, ok := command.Parse("/" + h.Action)
+	if !ok {
+		return
+	}
+	cmd.At, cmd.Author = h.At.UTC(), h.Author
+	for _, pr := range p.s.PullRequests {
+		if pr.Head == h.Head {
+			cmd.PullRequest = pr.Number
+			cmd.Subject = p.subjectOf(pr.Number)
+		}
+	}
+	p.s.Commands = append(p.s.Commands, cmd)
+}
+
+// subjectOf is the promotion that a pull request carries: open, live, or landed
+// earlier.
+func (p *pass) subjectOf(number int) *promotion.CommandSubject {
+	if number == 0 {
+		return nil
+	}
+	for pair, e := range p.s.Ledger.Open {
+		r := e.Record
+		if r.PullRequest != nil && r.PullRequest.Number == number {
+			return subject(pair, &r, false)
+		}
+		if known := p.known(pair, &r); known != nil && known.Number == number && r.Kind != promotion.RecordWithdraw {
+			return subject(pair, &r, known.State == "merged")
+		}
+	}
+	for pair, live := range p.s.Ledger.Live {
+		for _, e := range append([]promotion.LiveEntry{live}, p.s.Ledger.History[pair]...) {
+			r := e.Land.Record
+			if r.Kind == promotion.RecordLand && r.PullRequest != nil && r.PullRequest.Number == number {
+				return subject(pair, &r, true)
+			}
+		}
+	}
+	return nil
+}
+
+func subject(pair promotion.Pair, r *promotion.Record, landed bool) *promotion.CommandSubject {
+	s := &promotion.CommandSubject{Pair: pair, Landed: landed, Causers: slices.Clone(r.Causers)}
+	if r.Artifact != nil {
+		s.Version, s.Digest = r.Artifact.Version, r.Artifact.Digest
+	}
+	if r.PullRequest != nil {
+		s.Head = r.PullRequest.Head
+	}
+	return s
+}

@@ -1,0 +1,224 @@
+package observe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rungbot/rung/internal/gitrepo"
+	"github.com/rungbot/rung/internal/pipeline"
+	"github.com/rungbot/rung/internal/promotion"
+)
+
+// maxLine is how many commits of a pull request are walked to find where it left
+// the base branch.
+const maxLine = 40
+
+// impacts examines the open pull requests that are no promotion of rung's: what
+// they would bring in. Each head is examined once.
+func (p *pass) impacts(ctx context.Context) error {
+	for number := range p.mem.impacts {
+		if pr := p.mem.prs[number]; pr == nil || pr.State != "open" {
+			delete(p.mem.impacts, number)
+		}
+	}
+	for i := range p.s.PullRequests {
+		pr := &p.s.PullRequests[i]
+		if pr.State != "open" {
+			continue
+		}
+		if _, promoted := p.promotionOf(pr); promoted {
+			continue
+		}
+		im := p.mem.impacts[pr.Number]
+		if im == nil || im.Head != pr.Head {
+			var err error
+			if im, err = p.impact(ctx, pr); err != nil {
+				return err
+			}
+			p.mem.impacts[pr.Number] = im
+		}
+		pr.Impact = p.withBars(im)
+	}
+	return nil
+}
+
+// withBars adds which of the digests that it brings in are barred now.
+func (p *pass) withBars(im *promotion.Impact) *promotion.Impact {
+	out := *im
+	out.Quarantined = nil
+	for _, changes := range im.Places {
+		for _, c := range changes {
+			if _, barred := p.s.Ledger.Barred(c.After.Digest); barred && c.After.Digest != "" && !slices.Contains(out.Quarantined, c.After.Digest) {
+				out.Quarantined = append(out.Quarantined, c.After.Digest)
+			}
+		}
+	}
+	slices.Sort(out.Quarantined)
+	return &out
+}
+
+func (p *pass) impact(ctx context.Context, pr *promotion.PullRequestState) (*promotion.Impact, error) {
+	im := &promotion.Impact{Head: pr.Head, Places: map[promotion.Pair][]promotion.PlaceChange{}}
+	head, base, err := p.ends(ctx, pr.Head)
+	if errors.Is(err, gitrepo.ErrMissing) || errors.Is(err, gitrepo.ErrTooLarge) {
+		im.Error = "the head can't be read: " + err.Error()
+		return im, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	diff, err := p.Git.Diff(ctx, base.Tree, head.Tree, "")
+	if err != nil {
+		return nil, err
+	}
+	var touched []gitrepo.Change
+	for _, d := range diff {
+		if governs(d.Path, &p.s.Pipeline) {
+			im.Governs = true
+		}
+		if environmentOf(d.Path, &p.s.Pipeline) != nil {
+			touched = append(touched, d)
+		}
+	}
+	if err := p.placeChanges(ctx, touched, im.Places); err != nil {
+		return nil, err
+	}
+	if im.Governs {
+		return im, p.governance(ctx, head.Tree, im)
+	}
+	return im, nil
+}
+
+// ends are a pull request's head and the base commit that it left from: the
+// first of its first-parent line that the base branch holds, or the base head
+// where that is not found within bounds.
+func (p *pass) ends(ctx context.Context, head promotion.Hash) (gitrepo.Commit, gitrepo.Commit, error) {
+	if err := p.Git.Fetch(ctx, head); err != nil {
+		return gitrepo.Commit{}, gitrepo.Commit{}, err
+	}
+	h, err := p.Git.Commit(ctx, head)
+	if err != nil {
+		return h, h, err
+	}
+	base, err := p.Git.Commit(ctx, p.s.Base.Head)
+	if err != nil {
+		return h, base, err
+	}
+	_, relation, err := p.Git.CatchUp(ctx, p.s.Base.Head, head)
+	if err != nil || relation == gitrepo.Ahead || relation == gitrepo.Foxtrot || relation == gitrepo.Same {
+		return h, base, err
+	}
+	at := h
+	for range maxLine {
+		if len(at.Parents) == 0 {
+			break
+		}
+		if at, err = p.Git.Commit(ctx, at.Parents[0]); err != nil {
+			return h, base, err
+		}
+		_, relation, err := p.Git.CatchUp(ctx, at.Hash, p.s.Base.Head)
+		if err != nil {
+			return h, base, err
+		}
+		if relation == gitrepo.Ahead || relation == gitrepo.Same || relation == gitrepo.Foxtrot {
+			return h, at, p.Git.Fetch(ctx, at.Hash)
+		}
+	}
+	return h, base, nil
+}
+
+// governance reads the configuration as the pull request would have it, and says
+// what is wrong with it or what would change.
+func (p *pass) governance(ctx context.Context, tree promotion.Hash, im *promotion.Impact) error {
+	paths, _, err := p.configFiles(ctx, tree)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(paths.config, pipeline.RootFile) {
+		im.Summary = append(im.Summary, "rung.yaml is taken away: rung stops promoting here")
+		return nil
+	}
+	result, policies, err := p.readConfig(ctx, tree, paths)
+	if err != nil {
+		return err
+	}
+	im.Problems = result.Problems
+	if p.LintPolicies != nil {
+		im.Problems = append(slices.Clone(im.Problems), p.LintPolicies(policies)...)
+	}
+	if result.Pipeline == nil {
+		return nil
+	}
+	im.Summary = differences(&p.s.Pipeline, result.Pipeline)
+	return nil
+}
+
+// differences says in sentences how two pipelines differ.
+func differences(was, is *promotion.Pipeline) []string {
+	var out []string
+	if was.Mode != is.Mode {
+		out = append(out, fmt.Sprintf("mode: %s → %s", was.Mode, is.Mode))
+	}
+	if was.Ledger != is.Ledger {
+		out = append(out, fmt.Sprintf("ledger: %s → %s", orNone(was.Ledger.Short()), orNone(is.Ledger.Short())))
+	}
+	for _, e := range is.Environments {
+		old, there := was.Environment(e.Name)
+		if !there {
+			out = append(out, fmt.Sprintf("environment %s is new", e.Name))
+			continue
+		}
+		out = append(out, environmentDifferences(old, &e)...)
+	}
+	for _, e := range was.Environments {
+		if _, there := is.Environment(e.Name); !there {
+			out = append(out, fmt.Sprintf("environment %s is taken away", e.Name))
+		}
+	}
+	for _, a := range is.Artifacts {
+		if old, there := was.Artifact(a.Name); !there {
+			out = append(out, fmt.Sprintf("artifact %s is new", a.Name))
+		} else if old.Image != a.Image {
+			out = append(out, fmt.Sprintf("artifact %s: image %s → %s", a.Name, old.Image, a.Image))
+		}
+	}
+	for _, a := range was.Artifacts {
+		if _, there := is.Artifact(a.Name); !there {
+			out = append(out, fmt.Sprintf("artifact %s is taken away", a.Name))
+		}
+	}
+	if len(out) == 0 {
+		out = append(out, "no setting of a pipeline changes")
+	}
+	return out
+}
+
+func environmentDifferences(was, is *promotion.EnvironmentSpec) []string {
+	var out []string
+	differ := func(what, a, b string) {
+		if a != b {
+			out = append(out, fmt.Sprintf("%s %s: %s → %s", is.Name, what, orNone(a), orNone(b)))
+		}
+	}
+	differ("after", fmt.Sprint(was.After), fmt.Sprint(is.After))
+	differ("soak", was.Soak.String(), is.Soak.String())
+	differ("approvals", fmt.Sprint(was.Approvals), fmt.Sprint(is.Approvals))
+	differ("policies", strings.Join(was.Policies, ", "), strings.Join(is.Policies, ", "))
+	differ("health", fmt.Sprint(was.Health), fmt.Sprint(is.Health))
+	differ("supersede", string(was.Supersede), string(is.Supersede))
+	differ("pin", string(was.Pin), string(is.Pin))
+	differ("manualChanges", string(was.ManualChanges), string(is.ManualChanges))
+	differ("rollback", fmt.Sprint(was.AutoRollback), fmt.Sprint(is.AutoRollback))
+	differ("merge", was.Method, is.Method)
+	return out
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}

@@ -1,0 +1,206 @@
+package observe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/rungbot/rung/internal/gitrepo"
+	"github.com/rungbot/rung/internal/ledger"
+	"github.com/rungbot/rung/internal/manifest"
+	"github.com/rungbot/rung/internal/promotion"
+)
+
+// ledgerFault tells a ledger that can't be trusted from a server that can't be
+// reached.
+func ledgerFault(err error) (string, bool) {
+	switch {
+	case errors.Is(err, ledger.ErrForeign), errors.Is(err, ledger.ErrSignature), errors.Is(err, ledger.ErrMalformed):
+		return "the ledger can't be trusted: " + err.Error(), true
+	}
+	return "", false
+}
+
+// lineage checks that a tip goes on from what is known of the ledger: the tip
+// read before, and, after a start, the ledger commits that the base branch
+// cites. A ledger whose tail was cut fails here.
+func (p *pass) lineage(ctx context.Context, st *promotion.LedgerState) error {
+	known := p.mem.tip
+	if known == "" {
+		// After a start: bring the base commits since the ledger's base here.
+		if _, _, err := p.Git.CatchUp(ctx, st.Base, p.s.Base.Head); err != nil && !errors.Is(err, gitrepo.ErrMissing) {
+			return err
+		}
+		cited, err := p.cited(ctx)
+		if err != nil {
+			return err
+		}
+		known = cited
+	}
+	if known == "" || known == st.Tip {
+		return nil
+	}
+	_, relation, err := p.Git.CatchUp(ctx, known, st.Tip)
+	if err != nil && !errors.Is(err, gitrepo.ErrMissing) {
+		return err
+	}
+	if err == nil && (relation == gitrepo.Ahead || relation == gitrepo.Same || relation == gitrepo.TooFar) {
+		return nil
+	}
+	st.Problem = fmt.Sprintf("the ledger was rewound: %s, which was seen or is cited by the base branch, is not before %s; push the branch rung/ledger back from any clone that has it", known.Short(), st.Tip.Short())
+	return nil
+}
+
+// maxCited is how many base commits are looked at for a citation of the ledger.
+const maxCited = 50
+
+// cited is the newest ledger commit that the base branch cites, looking back a
+// bounded way along the first parents.
+func (p *pass) cited(ctx context.Context) (promotion.Hash, error) {
+	at := p.s.Base.Head
+	for range maxCited {
+		c, err := p.Git.Commit(ctx, at)
+		if err != nil {
+			return "", err
+		}
+		if t, err := ledger.ParseTrailers(c.Message); err == nil && t != nil && t.Ledger != "" && p.citable(c) {
+			return t.Ledger, nil
+		}
+		if len(c.Parents) == 0 {
+			break
+		}
+		at = c.Parents[0]
+		if !p.Git.Cached(at) {
+			break // beyond what was fetched for the changes; an older citation protects less than it costs
+		}
+	}
+	return "", nil
+}
+
+// citable reports whether a base commit's citation counts: it is rung's
+// own commit, or a merge whose second parent is.
+func (p *pass) citable(c gitrepo.Commit) bool {
+	return len(c.Parents) > 1 || c.Signature != "" && p.VerifyCommit(c.Payload(), c.Signature) == nil
+}
+
+// heads examines the promotion branches' heads.
+func (p *pass) heads(ctx context.Context) error {
+	p.s.Heads = map[promotion.Pair]promotion.HeadState{}
+	for pair, open := range p.s.Ledger.Open {
+		r := open.Record
+		head := p.s.Branches[promotion.PromotionBranch(pair)]
+		if head == "" || r.Kind != promotion.RecordPropose && r.Kind != promotion.RecordAuthorize {
+			continue
+		}
+		st, err := p.head(ctx, pair, &r, head)
+		if err != nil {
+			return err
+		}
+		p.s.Heads[pair] = st
+	}
+	return nil
+}
+
+func (p *pass) head(ctx context.Context, pair promotion.Pair, r *promotion.Record, head promotion.Hash) (promotion.HeadState, error) {
+	c, err := p.Git.Commit(ctx, head)
+	if err != nil {
+		return promotion.HeadState{}, err
+	}
+	st := promotion.HeadState{Commit: head, Tree: c.Tree, Parents: c.Parents, Conflicts: p.conflicts(pair, r)}
+	if promised(r) == "" {
+		st.Problem = "the record does not say which tree was promised"
+		return st, nil
+	}
+	own := c
+	if len(c.Parents) == 2 {
+		if own, err = p.Git.Commit(ctx, c.Parents[0]); err != nil {
+			return st, err
+		}
+	}
+	if t, err := ledger.ParseTrailers(own.Message); err == nil && t != nil {
+		st.Ledger = t.Ledger
+	}
+	switch {
+	case own.Signature == "" || p.VerifyCommit(own.Payload(), own.Signature) != nil:
+		st.Problem = fmt.Sprintf("commit %s was not made by rung; a head edited by hand is merged by hand", own.Hash.Short())
+		st.Committers = append(st.Committers, own.Committer.Name)
+	case own.Tree != promised(r):
+		st.Problem = fmt.Sprintf("commit %s does not hold the tree that was proposed", own.Hash.Short())
+	case len(c.Parents) == 2:
+		clean, err := p.cleanMerge(ctx, r, c)
+		if err != nil {
+			return st, err
+		}
+		st.Ours = clean
+		if !clean {
+			st.Problem = fmt.Sprintf("merge %s changes more than the promotion; it is merged by hand", c.Hash.Short())
+			st.Committers = append(st.Committers, c.Author.Name)
+		}
+	default:
+		st.Ours = true
+	}
+	return st, nil
+}
+
+// promised is the tree of the head as rung built it.
+func promised(r *promotion.Record) promotion.Hash {
+	if r.PullRequest == nil {
+		return ""
+	}
+	return r.PullRequest.Tree
+}
+
+// conflicts reports whether the base no longer holds the values that the
+// promotion changes from.
+func (p *pass) conflicts(pair promotion.Pair, r *promotion.Record) bool {
+	now := map[string]promotion.Value{}
+	for _, pl := range p.s.Places[pair] {
+		now[pl.Path+" "+pl.Locator] = pl.Value
+	}
+	for _, c := range r.Places {
+		v, there := now[c.Path+" "+c.Locator]
+		if !there || v != c.Before && v != c.After {
+			return true
+		}
+	}
+	return false
+}
+
+// cleanMerge reports whether a merge of the base into rung's head ("Update
+// branch") is just that: the merged base commit with the promotion's places
+// applied, and nothing else.
+func (p *pass) cleanMerge(ctx context.Context, r *promotion.Record, c gitrepo.Commit) (bool, error) {
+	_, relation, err := p.Git.CatchUp(ctx, c.Parents[1], p.s.Base.Head)
+	if err != nil || relation != gitrepo.Ahead && relation != gitrepo.Same {
+		return false, err
+	}
+	base, err := p.Git.Commit(ctx, c.Parents[1])
+	if err != nil {
+		return false, err
+	}
+	byPath := map[string][]promotion.PlaceChange{}
+	var paths []string
+	for _, ch := range r.Places {
+		if len(byPath[ch.Path]) == 0 {
+			paths = append(paths, ch.Path)
+		}
+		byPath[ch.Path] = append(byPath[ch.Path], ch)
+	}
+	files, err := p.Git.ReadFiles(ctx, base.Tree, paths)
+	if err != nil {
+		return false, err
+	}
+	edits := map[string]gitrepo.FileChange{}
+	for _, path := range paths {
+		applied, err := manifest.Apply(path, files[path], manifest.Artifacts(&p.s.Pipeline), byPath[path])
+		if err != nil {
+			return false, nil //nolint:nilerr // what does not apply is no clean merge
+		}
+		edits[path] = gitrepo.FileChange{Data: applied}
+	}
+	tree, err := p.Git.Rewrite(ctx, base.Tree, edits)
+	if err != nil {
+		return false, err
+	}
+	return tree == c.Tree, nil
+}

@@ -1,0 +1,164 @@
+// Package observe reads the world: git, the forge, the registry and health
+// sources, into one Snapshot.
+//
+// State: an Observer keeps, for one repository, what it has read and what act
+// has written since, so that an event costs a read only of what it touched; all
+// of it is a cache, and a new Observer sees the same world, at the price of one
+// full read. Invariants: it is the only reader of the world; what can't be read
+// is said in the Snapshot and holds; the base branch's configuration is read at
+// its head only, never from a pull request's.
+//
+// Concurrency: one pass at a time for an Observer; probes inside a pass run side
+// by side, each with a deadline. What it does not do: it does not judge, choose
+// or write, and it decides nothing from a hint but where to look.
+package observe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rungbot/rung/internal/forge"
+	"github.com/rungbot/rung/internal/gitrepo"
+	"github.com/rungbot/rung/internal/hint"
+	"github.com/rungbot/rung/internal/ledger"
+	"github.com/rungbot/rung/internal/promotion"
+)
+
+// Forge is what observe reads of GitHub. *forge.Client is one.
+type Forge interface {
+	Read(ctx context.Context, q forge.Query) (forge.State, error)
+	Access(ctx context.Context, repo promotion.Repository, person promotion.Person, teams []string) promotion.Access
+	Comments(ctx context.Context, repo promotion.Repository, since time.Time) ([]forge.Comment, error)
+}
+
+// Registry is what observe reads of registries. *registry.Registry is one.
+type Registry interface {
+	Versions(ctx context.Context, image string, limit int) ([]promotion.Version, error)
+	Resolve(ctx context.Context, image string, version promotion.Version) (promotion.Digest, []promotion.Digest, error)
+	Exists(ctx context.Context, image string, digest promotion.Digest) (bool, error)
+}
+
+// Probe asks one HTTP health source. It has its own deadline.
+type Probe func(ctx context.Context, source promotion.HealthSource, pair promotion.Pair, v promotion.Value) promotion.HealthReading
+
+// Config is what an Observer is made of.
+type Config struct {
+	Repository promotion.Repository
+	// App is rung's own account; AppID its App's number.
+	App      promotion.Person
+	AppID    int64
+	Git      *gitrepo.Remote
+	Forge    Forge
+	Registry Registry
+	Probe    Probe
+	Ledger   *ledger.Reader
+	// VerifyCommit checks a commit's signature by rung's own keys.
+	VerifyCommit func(payload []byte, armour string) error
+	// LintPolicies says what is wrong with policy files; nil finds nothing.
+	LintPolicies func(files map[string][]byte) []promotion.ConfigProblem
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+	// Resync is how often everything is read again without a reason; 0 never.
+	Resync time.Duration
+}
+
+// Observer observes one repository.
+type Observer struct {
+	Config
+	mem memory
+}
+
+// New returns an Observer that has seen nothing yet.
+func New(c Config) *Observer {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &Observer{Config: c, mem: newMemory()}
+}
+
+// pass is one Observe under way.
+type pass struct {
+	*Observer
+	s     *promotion.Snapshot
+	hints []hint.Hint
+	refs  map[string]promotion.Hash
+}
+
+// Observe reads the world once. The error is for what makes a pass impossible
+// (the git server or the forge can't be reached, the installation is gone);
+// everything else is in the Snapshot.
+func (o *Observer) Observe(ctx context.Context, hints []hint.Hint) (*promotion.Snapshot, error) {
+	now := o.Now().UTC()
+	p := &pass{Observer: o, hints: hints, s: &promotion.Snapshot{
+		Now: now, Repository: o.Repository, App: o.App, AppID: o.AppID,
+	}}
+	o.mem.take(hints, now, o.Resync)
+	for _, step := range []struct {
+		name string
+		do   func(context.Context) error
+	}{
+		{"base branch", p.branches}, {"configuration", p.configuration}, {"places", p.places}, {"ledger", p.ledger},
+		{"base changes", p.changes}, {"forge", p.forge}, {"promotion branches", p.heads}, {"registry", p.registry},
+		{"history", p.history}, {"health", p.health}, {"commands", p.commands}, {"pull requests", p.impacts}, {"people", p.people},
+	} {
+		if err := step.do(ctx); err != nil {
+			return nil, fmt.Errorf("observe %s of %s: %w", step.name, o.Repository.FullName(), err)
+		}
+		if !p.s.Configured && step.name == "configuration" {
+			return p.s, nil
+		}
+	}
+	return p.s, nil
+}
+
+// branches finds where the branches stand.
+func (p *pass) branches(ctx context.Context) error {
+	if p.mem.base == "" {
+		state, err := p.Forge.Read(ctx, forge.Query{Repository: p.Repository})
+		if err != nil {
+			return err
+		}
+		if state.DefaultBranch == "" {
+			return errors.New("the repository is empty: it has no default branch")
+		}
+		p.mem.base = "refs/heads/" + state.DefaultBranch
+	}
+	refs, err := p.Git.Refs(ctx, p.mem.base, promotion.LedgerRef, promotion.PromotionBranches, promotion.OnboardRef)
+	if err != nil {
+		return err
+	}
+	head := refs[p.mem.base]
+	if head == "" {
+		gone := p.mem.base
+		p.mem.base = "" // renamed: resolved anew in the next pass
+		return fmt.Errorf("the base branch %s is gone", strings.TrimPrefix(gone, "refs/heads/"))
+	}
+	p.refs = refs
+	p.s.Branches = map[string]promotion.Hash{}
+	for ref, h := range refs {
+		if strings.HasPrefix(ref, promotion.PromotionBranches) || ref == promotion.OnboardRef {
+			p.s.Branches[ref] = h
+		}
+	}
+	if err := p.Git.Fetch(ctx, head); err != nil {
+		return err
+	}
+	c, err := p.Git.Commit(ctx, head)
+	if err != nil {
+		return err
+	}
+	p.s.Base = promotion.BaseState{Ref: p.mem.base, Head: head, Tree: c.Tree, When: c.Committer.When.UTC()}
+	return nil
+}
+
+// Wrote tells the Observer what act did, so that what rung itself wrote need not
+// be read back.
+func (o *Observer) Wrote(s *promotion.Snapshot, plan *promotion.Plan, res promotion.Outcome) {
+	o.mem.wrote(s, plan, res)
+}
+
+// Forget makes the next pass read everything.
+func (o *Observer) Forget() { o.mem = newMemory() }

@@ -1,0 +1,307 @@
+package observe
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rungbot/rung/internal/hint"
+	"github.com/rungbot/rung/internal/pipeline"
+	"github.com/rungbot/rung/internal/promotion"
+)
+
+// Bounds of what is asked of registries and health sources in one pass.
+const (
+	maxTags      = 2000
+	maxResolved  = 5
+	maxHistory   = 20
+	maxServed    = 5
+	defaultPoll  = 10 * time.Minute
+	atOnce       = 8
+	registryWait = 15 * time.Second
+)
+
+// available is what a registry said of one artifact.
+type available struct {
+	image    string
+	at       time.Time
+	answer   promotion.Availability
+	resolved map[promotion.Version]promotion.Release
+}
+
+// registry asks the registries for new versions: after an event, or when it is
+// time to look without one.
+func (p *pass) registry(ctx context.Context) error {
+	p.s.Available = map[promotion.Artifact]promotion.Availability{}
+	var mu sync.Mutex
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(atOnce)
+	for _, spec := range p.s.Pipeline.Artifacts {
+		a := p.mem.registry[spec.Name]
+		if a == nil || a.image != spec.Image {
+			a = &available{image: spec.Image}
+			p.mem.registry[spec.Name] = a
+		}
+		poll := spec.Poll
+		if poll <= 0 {
+			poll = defaultPoll
+		}
+		if p.s.Now.Sub(a.at) < poll && !rerequested(p.hints) {
+			p.s.Available[spec.Name] = a.answer
+			continue
+		}
+		lowest := p.lowest(spec.Name)
+		g.Go(func() error {
+			answer := p.ask(ctx, &spec, a.answer, lowest)
+			mu.Lock()
+			defer mu.Unlock()
+			a.answer, a.at = answer, p.s.Now
+			p.s.Available[spec.Name] = answer
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// lowest are the versions of an artifact that are live in a first environment:
+// nothing below them matters.
+func (p *pass) lowest(name promotion.Artifact) []promotion.Version {
+	var live []promotion.Version
+	for pair, places := range p.s.Places {
+		if pair.Artifact == name && len(places) > 0 && places[0].Value.Version != "" {
+			live = append(live, places[0].Value.Version)
+		}
+	}
+	return live
+}
+
+// ask lists an artifact's versions, newest first, and resolves the digests of
+// the newest. A registry that can't be read leaves the last answer, with the
+// error beside it.
+func (p *pass) ask(ctx context.Context, spec *promotion.ArtifactSpec, last promotion.Availability, live []promotion.Version) promotion.Availability {
+	ctx, cancel := context.WithTimeout(ctx, registryWait)
+	defer cancel()
+	rule, err := pipeline.CompileVersions(spec.Versions)
+	if err != nil {
+		return promotion.Availability{Error: err.Error(), At: p.s.Now}
+	}
+	tags, err := p.Registry.Versions(ctx, spec.Image, maxTags)
+	if err != nil {
+		last.Error, last.At = err.Error(), p.s.Now
+		return last
+	}
+	tags = slices.DeleteFunc(tags, func(v promotion.Version) bool { return !rule.Matches(v) })
+	slices.SortFunc(tags, func(a, b promotion.Version) int { return rule.Compare(b, a) })
+	answer := promotion.Availability{At: p.s.Now}
+	for i, v := range tags {
+		if i >= maxResolved || i > 0 && below(rule, v, live) {
+			break
+		}
+		r := promotion.Release{Version: v}
+		r.Digest, r.Children, err = p.Registry.Resolve(ctx, spec.Image, v)
+		if err != nil {
+			answer.Error = fmt.Sprintf("%s: %v", v, err)
+		}
+		p.announce(spec.Name, &r)
+		answer.Releases = append(answer.Releases, r)
+	}
+	return answer
+}
+
+// below reports whether a version stands below everything that is live.
+func below(rule *pipeline.Versions, v promotion.Version, live []promotion.Version) bool {
+	for _, l := range live {
+		if rule.Compare(v, l) >= 0 {
+			return false
+		}
+	}
+	return len(live) > 0
+}
+
+// announce adds who and what published a release, as its event said.
+func (p *pass) announce(name promotion.Artifact, r *promotion.Release) {
+	h, told := p.mem.published[publishedKey{name, r.Version}]
+	if !told {
+		return
+	}
+	r.Cause = promotion.Cause{Kind: "event", ID: h.Delivery, At: h.At}
+	r.SourceRepository, r.SourceCommit = h.Source, h.SourceCommit
+	if h.Author != (promotion.Person{}) {
+		r.Causers = []promotion.Person{h.Author}
+	}
+}
+
+// history reads earlier releases where a decision needs them: what is live has
+// not settled good, is barred, or was changed by hand, or somebody asks for a
+// rollback.
+func (p *pass) history(ctx context.Context) error {
+	p.s.Ledger.History = map[promotion.Pair][]promotion.LiveEntry{}
+	p.s.Served = map[promotion.Digest]bool{}
+	wanted := p.rollbackWanted()
+	for pair, live := range p.s.Ledger.Live {
+		a := live.Land.Record.Artifact
+		good := live.Settle != nil && live.Settle.Record.Outcome == promotion.SettledGood
+		barred := false
+		if a != nil {
+			_, barred = p.s.Ledger.Barred(a.Digest)
+		}
+		changed := slices.ContainsFunc(p.s.Base.Changes, func(c promotion.BaseChange) bool { return len(c.Places[pair]) > 0 })
+		if good && !barred && !changed && !wanted {
+			continue
+		}
+		enough := func(e promotion.LiveEntry) bool {
+			if wanted || barred || changed {
+				return false
+			}
+			return e.Land.Record.Kind == promotion.RecordLand && e.Settle != nil && e.Settle.Record.Outcome == promotion.SettledGood
+		}
+		entries, err := p.Ledger.History(ctx, p.Git, live, maxHistory, enough)
+		if err != nil {
+			return err
+		}
+		p.s.Ledger.History[pair] = entries
+		if wanted || barred || !good {
+			p.serves(ctx, pair, entries)
+		}
+	}
+	return nil
+}
+
+// rollbackWanted reports whether a command may ask for an earlier release.
+func (p *pass) rollbackWanted() bool {
+	return slices.ContainsFunc(p.hints, func(h hint.Hint) bool {
+		return h.Kind == hint.Command && strings.HasPrefix(h.Line, "/") || h.Kind == hint.Click
+	}) || p.mem.commented.IsZero()
+}
+
+// serves asks the registry whether it still has the digests that a rollback may
+// go to.
+func (p *pass) serves(ctx context.Context, pair promotion.Pair, entries []promotion.LiveEntry) {
+	spec, ok := p.s.Pipeline.Artifact(pair.Artifact)
+	if !ok {
+		return
+	}
+	asked := 0
+	for _, e := range entries {
+		d := liveDigest(&e)
+		if d == "" || e.Settle == nil && asked > 0 {
+			continue
+		}
+		if s, known := p.mem.served[d]; known && p.s.Now.Sub(s.at) < time.Minute {
+			p.s.Served[d] = s.served
+			continue
+		}
+		if asked++; asked > maxServed {
+			return
+		}
+		ctx, cancel := context.WithTimeout(ctx, registryWait)
+		served, err := p.Registry.Exists(ctx, spec.Image, d)
+		cancel()
+		if err != nil {
+			continue // not asked: a rollback waits for the answer
+		}
+		p.mem.served[d] = servedAt{served, p.s.Now}
+		p.s.Served[d] = served
+	}
+}
+
+// watched reports whether a settled release is still watched: a promotion that
+// stands on it is open.
+func (p *pass) watched(pair promotion.Pair) bool {
+	for open, e := range p.s.Ledger.Open {
+		if open.Artifact != pair.Artifact || e.Record.Kind == promotion.RecordWithdraw || e.Record.From == nil {
+			continue
+		}
+		if env, ok := p.s.Pipeline.Environment(open.Environment); ok && slices.Contains(env.After, pair.Environment) {
+			return true
+		}
+	}
+	return false
+}
+
+// health asks the sources of what is live: of releases that are verified, and of
+// those that an open promotion stands on.
+func (p *pass) health(ctx context.Context) error {
+	p.s.Health = map[promotion.Pair][]promotion.HealthReading{}
+	var mu sync.Mutex
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(atOnce)
+	for pair, live := range p.s.Ledger.Live {
+		env, ok := p.s.Pipeline.Environment(pair.Environment)
+		if !ok || live.Land.Record.Artifact == nil {
+			continue
+		}
+		active := live.Settle == nil || p.watched(pair)
+		for _, source := range env.Health {
+			if source.Artifact != "" && source.Artifact != pair.Artifact {
+				continue
+			}
+			key := healthKey{pair, source.Name(), liveDigest(&live)}
+			last, read := p.mem.health[key]
+			if read && (!active || p.s.Now.Sub(last.At) < interval(source) && !p.mem.statuses[source.Status]) {
+				p.s.Health[pair] = append(p.s.Health[pair], last)
+				continue
+			}
+			if !active {
+				continue
+			}
+			g.Go(func() error {
+				r := p.sample(ctx, source, pair, &live)
+				mu.Lock()
+				defer mu.Unlock()
+				r.Since = r.At
+				if read && last.Status == r.Status && !last.Since.IsZero() {
+					r.Since = last.Since
+				}
+				p.mem.health[key] = r
+				p.s.Health[pair] = append(p.s.Health[pair], r)
+				return nil
+			})
+		}
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	clear(p.mem.statuses)
+	for _, list := range p.s.Health {
+		slices.SortFunc(list, func(a, b promotion.HealthReading) int { return strings.Compare(a.Source.Name(), b.Source.Name()) })
+	}
+	return nil
+}
+
+// sample takes one reading of a release.
+func (p *pass) sample(ctx context.Context, source promotion.HealthSource, pair promotion.Pair, live *promotion.LiveEntry) promotion.HealthReading {
+	a := live.Land.Record.Artifact
+	if source.HTTP != "" {
+		return p.Probe(ctx, source, pair, promotion.Value{Version: a.Version, Digest: a.Digest})
+	}
+	r := promotion.HealthReading{Source: source, Status: promotion.StatusPending, Detail: "nothing posted yet", At: p.s.Now}
+	if live.Land.Record.Landed == nil {
+		return r
+	}
+	var newest promotion.CheckFacts
+	for _, commit := range []promotion.Hash{live.Land.Record.Landed.Commit, p.s.Base.Head} {
+		for _, c := range p.mem.commits[commit] {
+			if c.Name != source.Status || source.App != 0 && c.App != source.App || c.At.Before(newest.At) {
+				continue
+			}
+			newest, r.Commit = c, commit
+		}
+	}
+	if newest.Name == "" {
+		return r
+	}
+	r.Detail, r.URL, r.Since = newest.State, newest.URL, newest.At
+	switch newest.State {
+	case "success":
+		r.Status = promotion.StatusPass
+	case "failure", "error", "timed_out", "cancelled":
+		r.Status = promotion.StatusFail
+	}
+	return r
+}
