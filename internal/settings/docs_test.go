@@ -1,0 +1,90 @@
+package settings
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+//go:generate go test -run TestDocsAreCurrent -update
+
+var update = flag.Bool("update", false, "write docs/settings.md")
+
+const docsFile = "../../docs/settings.md"
+
+const docsHead = `# Settings
+
+Environment variables of the process, read once at its start. All problems are told at once; an unknown ` + "`RUNG_*`" + ` variable is an error. What a
+GitOps repository says for itself stands in its rung.yaml: [configuration.md](configuration.md).
+
+A secret comes from its variable or from the file that the variable with ` + "`_FILE`" + ` behind it names, never from both. Such a file belongs to the
+process's user alone (mode 0600 or 0400) and never lies in the data directory. Where files can't have such modes, as in some mounted volumes, pass the
+variable itself. Durations are written as ` + "`30s`, `10m` or `1h`" + `.
+
+` + "`rung serve`" + ` needs ` + "`RUNG_GITHUB_APP_ID`, `RUNG_GITHUB_PRIVATE_KEY`, `RUNG_GITHUB_WEBHOOK_SECRETS` and `RUNG_SIGNING_KEY`" + `; everything else has a default.
+
+<!-- Generated from internal/settings/settings.go by go generate ./internal/settings -->
+
+| variable | default | meaning |
+| --- | --- | --- |
+`
+
+// generateDocs makes docs/settings.md from the struct and its doc comments.
+func generateDocs(t *testing.T) []byte {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "settings.go", nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	comments := map[string]string{}
+	ast.Inspect(file, func(n ast.Node) bool {
+		if spec, ok := n.(*ast.TypeSpec); ok && spec.Name.Name == "Settings" {
+			for _, f := range spec.Type.(*ast.StructType).Fields.List {
+				comments[f.Names[0].Name] = strings.Join(strings.Fields(f.Doc.Text()), " ")
+			}
+		}
+		return true
+	})
+	var out bytes.Buffer
+	out.WriteString(docsHead)
+	typ := reflect.TypeFor[Settings]()
+	for i := range typ.NumField() {
+		f := typ.Field(i)
+		if comments[f.Name] == "" {
+			t.Errorf("%s has no doc comment", f.Name)
+		}
+		name := "`" + f.Tag.Get("env") + "`"
+		if f.Tag.Get("file") == "true" {
+			name += " or `" + f.Tag.Get("env") + "_FILE`"
+		}
+		byDefault := "–"
+		if d := f.Tag.Get("envDefault"); d != "" {
+			byDefault = "`" + d + "`"
+		}
+		fmt.Fprintf(&out, "| %s | %s | %s |\n", name, byDefault, comments[f.Name])
+	}
+	return out.Bytes()
+}
+
+func TestDocsAreCurrent(t *testing.T) {
+	want := generateDocs(t)
+	if *update {
+		if err := os.WriteFile(docsFile, want, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(docsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Error("docs/settings.md is stale: run go generate ./internal/settings")
+	}
+}
