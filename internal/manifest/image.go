@@ -9,9 +9,9 @@ import (
 )
 
 var (
-	registryGrammar = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$`)
-	imagePathGram   = regexp.MustCompile(`^[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$`)
-	tagGrammar      = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+	registryGrammar  = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$`)
+	imagePathGrammar = regexp.MustCompile(`^[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$`)
+	tagGrammar       = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
 )
 
 const (
@@ -37,7 +37,7 @@ func repository(s string) (string, bool) {
 	if registry == dockerHub && !strings.Contains(rest, "/") {
 		rest = "library/" + rest
 	}
-	if !registryGrammar.MatchString(registry) || !imagePathGram.MatchString(rest) {
+	if !registryGrammar.MatchString(registry) || !imagePathGrammar.MatchString(rest) {
 		return "", false
 	}
 	return registry + "/" + rest, true
@@ -119,7 +119,7 @@ func targets(artifacts []Artifact) ([]target, error) {
 		_, path, _ := strings.Cut(repo, "/")
 		ts = append(ts, target{
 			name: a.Name, image: a.Image, repo: repo, path: path,
-			last: path[strings.LastIndexByte(path, '/')+1:],
+			last: lastPart(path),
 		})
 	}
 	return ts, nil

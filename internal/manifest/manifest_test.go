@@ -234,3 +234,43 @@ func TestRepository(t *testing.T) {
 		}
 	}
 }
+
+// TestApplySeveralArtifacts: a batch is one call a file.
+func TestApplySeveralArtifacts(t *testing.T) {
+	const file = "images:\n- {name: ghcr.io/acme/checkout, newTag: 1.4.1}\n- {name: ghcr.io/acme/payments, newTag: 2.0.0}\n"
+	payments := Artifact{"payments", "ghcr.io/acme/payments"}
+	want := []byte(file)
+	var all []promotion.PlaceChange
+	for _, a := range []Artifact{checkout, payments} {
+		out, changes, err := Edit("k.yaml", want, a, promotion.Value{Version: "3.0.0", Digest: promotion.Digest(digests["NEW"])}, PinDigest)
+		if err != nil || len(changes) != 1 {
+			t.Fatalf("%v, %v", changes, err)
+		}
+		want, all = out, append(all, changes...)
+	}
+	got, err := Apply("k.yaml", []byte(file), []Artifact{payments, checkout}, all)
+	if err != nil || string(got) != string(want) {
+		t.Errorf("Apply gave %v\n%s", err, got)
+	}
+}
+
+func BenchmarkFind(b *testing.B) {
+	artifacts := []Artifact{checkout}
+	for i := range 300 {
+		artifacts = append(artifacts, Artifact{promotion.Artifact(fmt.Sprintf("service-%d", i)), fmt.Sprintf("ghcr.io/acme/service-%d", i)})
+	}
+	filler := strings.Repeat("- name: something\n  value: \"of no concern\" # to anybody\n", 40)
+	for name, data := range map[string]string{
+		"names none": "list:\n" + filler,
+		"names one":  "list:\n" + filler + "image: ghcr.io/acme/checkout:1.4.1\n",
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := Find("f.yaml", []byte(data), artifacts); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -37,15 +37,15 @@ type place struct {
 
 // read finds the places of the artifacts in a file.
 func read(name string, data []byte, artifacts []Artifact) (*document, error) {
-	ts, err := targets(artifacts)
-	if err != nil {
-		return nil, &Error{Path: name, Reason: err.Error()}
-	}
-	f := &document{path: name, data: data, targets: ts}
+	f := &document{path: name, data: data}
 	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
 		return nil, &Error{Path: name, Reason: "written in UTF-16, which rung does not read: save it as UTF-8"}
 	}
-	if !f.relevant() {
+	var err error
+	if f.targets, err = targets(relevant(data, artifacts)); err != nil {
+		return nil, &Error{Path: name, Reason: err.Error()}
+	}
+	if len(f.targets) == 0 {
 		return f, nil
 	}
 	if len(data) > MaxSize {
@@ -77,23 +77,48 @@ func byPosition(a, b error) int {
 	return x.Column - y.Column
 }
 
-// relevant is a cheap test that no file with a place fails: the last part of an
-// image's path is in every way of writing it that has no escapes.
-func (f *document) relevant() bool {
-	if bytes.IndexByte(f.data, '\\') >= 0 {
-		return len(f.targets) > 0
+// relevant are the artifacts that may have a place in a file: those the last
+// part of whose image stands in it, as it does in every way of writing the image
+// without escapes, and those that a mark may name.
+func relevant(data []byte, artifacts []Artifact) []Artifact {
+	if bytes.IndexByte(data, '\\') >= 0 {
+		return artifacts
 	}
-	for _, t := range f.targets {
-		if bytes.Contains(f.data, []byte(t.last)) || markedFor(f.data, t) {
-			return true
+	marked := bytes.Contains(data, []byte("rung:"))
+	seen := make(map[string]bool, 2*len(artifacts))
+	for _, a := range artifacts {
+		seen[lastPart(a.Image)], seen[string(a.Name)] = false, false
+	}
+	for i := 0; i < len(data); i++ {
+		start := i
+		for i < len(data) && isNameByte(data[i]) && data[i] != '/' {
+			i++
+		}
+		if _, asked := seen[string(data[start:i])]; asked {
+			seen[string(data[start:i])] = true
 		}
 	}
-	return false
+	var found []Artifact
+	for _, a := range artifacts {
+		last := lastPart(a.Image)
+		// What is no image's name is taken along, to be refused by name.
+		if seen[last] || !isToken(last) || marked && seen[string(a.Name)] {
+			found = append(found, a)
+		}
+	}
+	return found
 }
 
-func markedFor(data []byte, t target) bool {
-	return bytes.Contains(data, []byte("rung:")) && bytes.Contains(data, []byte(t.name))
+func isToken(s string) bool {
+	for i := range len(s) {
+		if !isNameByte(s[i]) {
+			return false
+		}
+	}
+	return s != ""
 }
+
+func lastPart(image string) string { return image[strings.LastIndexByte(image, '/')+1:] }
 
 // load parses a source and the YAML embedded in it. What can't be parsed is an
 // error if it names an image, else a note.
