@@ -160,6 +160,7 @@ func ownError(err error) error {
 		moved   *MovedError
 		denied  *ForbiddenError
 		down    *UnavailableError
+		refused *RefusedError
 	)
 	switch {
 	case errors.As(err, &limited):
@@ -170,8 +171,10 @@ func ownError(err error) error {
 		return denied
 	case errors.As(err, &down):
 		return down
+	case errors.As(err, &refused):
+		return refused
 	}
-	for _, sentinel := range []error{ErrSuspended, ErrUninstalled, ErrUnknownOutcome, ErrNotFound} {
+	for _, sentinel := range []error{ErrSuspended, ErrUninstalled, ErrUnknownOutcome, ErrNotFound, ErrHeadMoved, ErrBaseMoved, ErrNotMergeable} {
 		if errors.Is(err, sentinel) {
 			return sentinel
 		}
@@ -216,6 +219,10 @@ func fromTransport(write bool, err error) error {
 
 // transportText is the reason without the URL, cut and redacted.
 func transportText(err error) string {
+	var failed *ghinstallation.HTTPError
+	if errors.As(err, &failed) && failed.RootCause != nil {
+		err = failed.RootCause
+	}
 	var u *url.Error
 	if errors.As(err, &u) {
 		err = u.Err
@@ -248,7 +255,10 @@ func message(answer *github.ErrorResponse) string {
 func mintError(err error) error {
 	var failed *ghinstallation.HTTPError
 	if !errors.As(err, &failed) || failed.Response == nil {
-		return err
+		if errors.Is(err, context.Canceled) {
+			return err
+		}
+		return &UnavailableError{Message: "no installation token: " + transportText(err)}
 	}
 	resp := failed.Response
 	defer func() { _ = resp.Body.Close() }()

@@ -388,4 +388,3 @@ func (c *Client) assembleBase(a *assembly, q Query, r *result) error {
 	a.state.Rules = rulesOf(ref, a.state.Rules.Methods, r.unreadable)
 	return nil
 }
-

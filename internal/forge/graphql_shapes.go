@@ -94,4 +94,3 @@ type (
 		Nodes    []pullNode `json:"nodes"`
 	}
 )
-

@@ -274,5 +274,5 @@ func resetTime(h http.Header) (time.Time, bool) {
 	if err != nil || seconds <= 0 || seconds > 1<<40 {
 		return time.Time{}, false
 	}
-	return time.Unix(seconds, 0), true
+	return time.Unix(seconds, 0).UTC(), true
 }

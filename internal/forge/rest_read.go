@@ -141,13 +141,13 @@ func (r *restReader) path(format string, args ...any) string {
 
 // missing reports whether err is an answer that there is no such thing.
 func missing(err error) bool {
-	return errors.Is(kindOf(false, promotion.Repository{}, err), ErrNotFound)
+	return err != nil && errors.Is(kindOf(false, promotion.Repository{}, err), ErrNotFound)
 }
 
 // denied reports whether err is an answer that the App may not see it.
 func denied(err error) bool {
 	var f *ForbiddenError
-	return errors.As(kindOf(false, promotion.Repository{}, err), &f)
+	return err != nil && errors.As(kindOf(false, promotion.Repository{}, err), &f)
 }
 
 func (r *restReader) repository(ctx context.Context, q Query) error {

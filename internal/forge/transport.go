@@ -87,10 +87,10 @@ func routeOf(method, path, prefix string) Route {
 		switch {
 		case i > 0 && i < 3 && segments[0] == "repos":
 			segments[i] = [3]string{"", "{owner}", "{repo}"}[i]
-		case numberSegment.MatchString(s):
-			segments[i] = "{id}"
 		case hexSegment.MatchString(s):
 			segments[i] = "{sha}"
+		case numberSegment.MatchString(s):
+			segments[i] = "{id}"
 		case !fixed[s]:
 			segments[i] = "{name}"
 		}
