@@ -30,7 +30,7 @@ func golden(t *testing.T, name string, want []byte) {
 	t.Helper()
 	path := filepath.Join(root, "docs", name)
 	if *update {
-		if err := os.WriteFile(path, want, 0o644); err != nil {
+		if err := os.WriteFile(path, want, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		return
