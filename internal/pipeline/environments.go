@@ -121,8 +121,10 @@ func (b *builder) readAfter(e *environment) {
 func (b *builder) readPath(e *environment) {
 	p := strings.TrimSuffix(e.file.Path.Value, "/")
 	err := checkPath(p)
-	if err == nil && (p == PartsDirectory || strings.HasPrefix(p, PartsDirectory+"/")) {
-		err = fmt.Errorf("%s holds configuration, not manifests", PartsDirectory)
+	for _, dir := range []string{PartsDirectory, policyDirectory} {
+		if err == nil && strings.HasPrefix(p+"/", dir+"/") {
+			err = fmt.Errorf("%s/ holds configuration, not manifests", dir)
+		}
 	}
 	if err != nil {
 		b.report(e.file.Path.At, "environments.%s.path: %v", e.name, err)

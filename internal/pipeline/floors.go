@@ -58,7 +58,11 @@ func (b *builder) checkKey(what string, key located[string]) bool {
 		return true // the file that can't be read may define one
 	}
 	if strings.ContainsAny(key.Value, "*?") {
-		b.report(key.At, "%s: %s matches no environment; there are %s", what, quote(key.Value), strings.Join(slices.Sorted(slices.Values(b.environmentNames())), ", "))
+		names := slices.Sorted(slices.Values(b.environmentNames()))
+		if len(names) > 10 {
+			names = append(names[:10], "…")
+		}
+		b.report(key.At, "%s: %s matches no environment; there are %s", what, quote(key.Value), strings.Join(names, ", "))
 	} else if key.Value == allPattern {
 		b.report(key.At, `%s: write "*" for every environment`, what)
 	} else {
@@ -154,6 +158,9 @@ func (b *builder) reportBeyond(teams []located[string], f *floor, format string)
 	}
 }
 
+// policyDirectory is where all policies lie.
+const policyDirectory = "policies"
+
 // isCases reports whether a file holds a policy's cases; they lie beside it.
 func isCases(file string) bool { return strings.HasSuffix(file, "_test.yaml") }
 
@@ -163,6 +170,9 @@ func (b *builder) policyPaths(entry string) ([]string, error) {
 	p := strings.TrimSuffix(entry, "/")
 	if err := checkPath(p); err != nil {
 		return nil, err
+	}
+	if p != policyDirectory && !strings.HasPrefix(p, policyDirectory+"/") {
+		return nil, fmt.Errorf("%s does not lie in %s/, where policies are kept: a pull request that changes one is known by it", quote(entry), policyDirectory)
 	}
 	if isCases(entry) {
 		return nil, fmt.Errorf("%s holds a policy's cases: bind the policy alone", quote(entry))

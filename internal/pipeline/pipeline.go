@@ -43,9 +43,8 @@ const NoEnvironment promotion.Environment = "+none"
 
 // Options are what Load needs to know beside the files.
 type Options struct {
-	// PolicyFiles are the paths of all files at the same commit that
-	// `policies:` may name: every *.yaml under policies/, or simply every file.
-	// A policy that is named but not among them is a problem. Files of cases
+	// PolicyFiles are the paths of all files under policies/ at the same
+	// commit; other paths do no harm. A policy that is named but not among them is a problem. Files of cases
 	// (*_test.yaml) are never taken for policies.
 	PolicyFiles []string
 }
@@ -204,9 +203,7 @@ func (b *builder) read(files map[string][]byte) bool {
 				})
 			}
 		default:
-			if parts++; parts == MaxFiles+1 {
-				b.report(position{Path: path, Line: 1, Column: 1}, "there are more than %d files in rung.d; this one and those after it are not read", MaxFiles)
-			} else if parts <= MaxFiles {
+			if parts++; parts <= MaxFiles {
 				paths = append(paths, path)
 			}
 		}
@@ -216,6 +213,10 @@ func (b *builder) read(files map[string][]byte) bool {
 		b.sources = append(b.sources, s)
 		w := &walker{path: path, part: s.part, problem: func(at position, text string) { b.add(problem{at: at, text: text}) }}
 		s.parsed = w.parse(files[path], &s.file)
+	}
+	if parts > MaxFiles {
+		b.sources = append(b.sources, &source{path: PartsDirectory, part: true})
+		b.report(position{Path: PartsDirectory, Line: 1, Column: 1}, "there are %d files in rung.d; only the first %d by name are read", parts, MaxFiles)
 	}
 	b.root = &b.sources[0].file
 	b.defaults = b.root.Defaults.Value
