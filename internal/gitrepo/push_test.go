@@ -147,7 +147,7 @@ func TestPush(t *testing.T) {
 			if got := w.state(); got != c.state {
 				t.Errorf("the server holds %q, want %q", got, c.state)
 			}
-			w.repo.fsck()
+			defer w.repo.fsck()
 			if err == nil {
 				return
 			}
@@ -168,7 +168,6 @@ func TestPush(t *testing.T) {
 			if got := w.state(); got != after {
 				t.Errorf("after pushing again the server holds %q", got)
 			}
-			w.repo.fsck()
 		})
 	}
 }
@@ -259,7 +258,6 @@ func TestPushOutcomeNotTold(t *testing.T) {
 			if _, err := w.remote.Push(t.Context(), w.updates(), PushOptions{}); err != nil || w.state() != after {
 				t.Errorf("again: %v, the server holds %q", err, w.state())
 			}
-			w.repo.fsck()
 		})
 	}
 }

@@ -187,6 +187,10 @@ func TestErrorsOfTheServer(t *testing.T) {
 	b := s.repo("shop.git")
 	h := b.commit("one", files(3))
 	b.setRef("refs/heads/main", h)
+	asked := NewServers()
+	if err := b.open(Options{Servers: asked}).Fetch(t.Context(), h); err != nil {
+		t.Fatal(err)
+	}
 	status := func(code int, header ...string) func(http.ResponseWriter, *http.Request, http.Handler) {
 		return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 			for n := 0; n < len(header); n += 2 {
@@ -197,11 +201,7 @@ func TestErrorsOfTheServer(t *testing.T) {
 		}
 	}
 	answer := func(body string) func(http.ResponseWriter, *http.Request, http.Handler) {
-		return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-			if r.Method == http.MethodGet {
-				next.ServeHTTP(w, r)
-				return
-			}
+		return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 			w.Header().Set("Content-Type", "application/x-git-upload-pack-result")
 			_, _ = w.Write([]byte(body))
 		}
@@ -209,34 +209,40 @@ func TestErrorsOfTheServer(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault func(http.ResponseWriter, *http.Request, http.Handler)
 		want  error
+		// answered: the capabilities are known, the fault is in the answer.
+		answered bool
 	}{
-		"404":          {status(404), ErrNotFound},
-		"401":          {status(401), ErrAuthentication},
-		"403":          {status(403), ErrAuthentication},
-		"403 and wait": {status(403, "Retry-After", "30"), ErrUnavailable},
-		"429":          {status(429, "Retry-After", "999999999"), ErrUnavailable},
-		"502":          {status(502), ErrUnavailable},
-		"redirect":     {status(301, "Location", "https://user:secret@elsewhere.example/acme/shop.git/x?token=secret"), ErrMoved},
-		"a web page":   {status(200, "Content-Type", "text/html"), ErrProtocol},
+		"404":          {status(404), ErrNotFound, false},
+		"401":          {status(401), ErrAuthentication, false},
+		"403":          {status(403), ErrAuthentication, false},
+		"403 and wait": {status(403, "Retry-After", "30"), ErrUnavailable, false},
+		"429":          {status(429, "Retry-After", "999999999"), ErrUnavailable, false},
+		"502":          {status(502), ErrUnavailable, false},
+		"redirect":     {status(301, "Location", "https://user:secret@elsewhere.example/acme/shop.git/x?token=secret"), ErrMoved, false},
+		"a web page":   {status(200, "Content-Type", "text/html"), ErrProtocol, false},
 		"protocol 0": {func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			r.Header.Del("Git-Protocol")
 			dropProtocol(w, r, next)
-		}, ErrProtocol2},
-		"empty answer":      {answer(""), ErrProtocol},
-		"cut in a length":   {answer("00"), ErrUnavailable},
-		"cut in a packet":   {answer("0011packf"), ErrUnavailable},
-		"odd length":        {answer("zzzz"), ErrProtocol},
-		"cut in the pack":   {answer("000dpackfile\n0009\x01PAC"), ErrUnavailable},
-		"a damaged pack":    {answer("000dpackfile\n000a\x01PACKK0000"), ErrProtocol},
-		"an error packet":   {answer("0014ERR no, not today"), ErrProtocol},
-		"not our ref":       {answer("0024ERR upload-pack: not our ref 1234"), ErrMissing},
-		"the last word":     {answer("000dpackfile\n0010\x03out of luck0000"), ErrProtocol},
-		"nothing but a nak": {answer("0014acknowledgments\n0008NAK\n0000"), ErrProtocol},
+		}, ErrProtocol2, false},
+		"empty answer":      {answer(""), ErrProtocol, true},
+		"cut in a length":   {answer("00"), ErrUnavailable, true},
+		"cut in a packet":   {answer("0011packf"), ErrUnavailable, true},
+		"odd length":        {answer("zzzz"), ErrProtocol, true},
+		"cut in the pack":   {answer("000dpackfile\n0009\x01PAC"), ErrUnavailable, true},
+		"a damaged pack":    {answer("000dpackfile\n000a\x01PACKK0000"), ErrProtocol, true},
+		"an error packet":   {answer("0014ERR no, not today"), ErrProtocol, true},
+		"not our ref":       {answer("0024ERR upload-pack: not our ref 1234"), ErrMissing, true},
+		"the last word":     {answer("000dpackfile\n0010\x03out of luck0000"), ErrProtocol, true},
+		"nothing but a nak": {answer("0014acknowledgments\n0008NAK\n0000"), ErrProtocol, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s.setFault(c.fault)
 			defer s.setFault(nil)
-			err := b.open(Options{}).Fetch(t.Context(), h)
+			servers := NewServers()
+			if c.answered {
+				servers = asked
+			}
+			err := b.open(Options{Servers: servers}).Fetch(t.Context(), h)
 			if !errors.Is(err, c.want) {
 				t.Fatalf("%v, want %v", err, c.want)
 			}
