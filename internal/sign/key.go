@@ -21,9 +21,16 @@ const maxKeyFile = 64 << 10
 // Key is a private Ed25519 key, or a crypto.Signer that holds one. It never
 // prints itself. Safe for concurrent use if its crypto.Signer is.
 type Key struct {
+	held   *held
+	public PublicKey
+}
+
+// held is behind a pointer of its own because fmt prints a struct field by
+// field, whatever its methods say, for a verb that doesn't fit (%w of what is
+// no error); a pointer inside a struct is printed as an address.
+type held struct {
 	signer crypto.Signer
 	ssh    ssh.Signer
-	public PublicKey
 }
 
 // LoadKey parses an unencrypted Ed25519 private key, OpenSSH or PKCS#8 PEM,
@@ -110,7 +117,7 @@ func NewKey(s crypto.Signer) (*Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("signing key: %w", err)
 	}
-	k := &Key{signer: s, ssh: signer}
+	k := &Key{held: &held{signer: s, ssh: signer}}
 	copy(k.public.raw[:], public)
 	return k, nil
 }
@@ -128,7 +135,7 @@ func GenerateKey() (*Key, error) {
 // the one way to get the secret out, for writing a new key to a file of mode
 // 0600. A key held elsewhere (NewKey) can't be marshalled.
 func (k *Key) MarshalOpenSSH(comment string) ([]byte, error) {
-	private, ok := k.signer.(ed25519.PrivateKey)
+	private, ok := k.held.signer.(ed25519.PrivateKey)
 	if !ok {
 		return nil, errors.New("this signing key is held elsewhere and can't be written to a file")
 	}

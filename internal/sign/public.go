@@ -24,6 +24,9 @@ func NewPublicKey(raw ed25519.PublicKey) (PublicKey, error) {
 		return p, fmt.Errorf("an Ed25519 public key has %d bytes, not %d", len(p.raw), len(raw))
 	}
 	copy(p.raw[:], raw)
+	if p.IsZero() {
+		return p, errors.New("an Ed25519 public key of zeroes is no key")
+	}
 	return p, nil
 }
 

@@ -46,7 +46,7 @@ var (
 // of 70 columns, one line feed at the end, byte for byte as ssh-keygen -Y sign
 // writes it. The result is verified before it is returned.
 func (k *Key) Sign(message []byte) (string, error) {
-	signature, err := sshsig.Sign(bytes.NewReader(message), k.ssh, sshsig.HashSHA512, Namespace)
+	signature, err := sshsig.Sign(bytes.NewReader(message), k.held.ssh, sshsig.HashSHA512, Namespace)
 	if err != nil {
 		return "", fmt.Errorf("sign with %s: %w", k.public.Fingerprint(), err)
 	}
@@ -60,7 +60,7 @@ func (k *Key) Sign(message []byte) (string, error) {
 // SignRaw returns the 64 bytes of a plain Ed25519 signature of message, as
 // DSSE uses it. The result is verified before it is returned.
 func (k *Key) SignRaw(message []byte) ([]byte, error) {
-	signature, err := k.signer.Sign(rand.Reader, message, crypto.Hash(0))
+	signature, err := k.held.signer.Sign(rand.Reader, message, crypto.Hash(0))
 	if err != nil {
 		return nil, fmt.Errorf("sign with %s: %w", k.public.Fingerprint(), err)
 	}
