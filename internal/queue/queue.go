@@ -31,6 +31,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -272,9 +273,15 @@ func (o Options) withDefaults() Options {
 }
 
 // stamp is how a time is stored: nanoseconds since 1970, 0 for the zero time.
+// What nanoseconds can't reach is stored as the nearest time that they can.
 func stamp(t time.Time) int64 {
-	if t.IsZero() {
+	switch year := t.Year(); {
+	case t.IsZero():
 		return 0
+	case year < 1679:
+		return math.MinInt64
+	case year > 2261:
+		return math.MaxInt64
 	}
 	return t.UnixNano()
 }

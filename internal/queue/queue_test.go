@@ -495,6 +495,24 @@ func TestStatsAndKeys(t *testing.T) {
 	}
 }
 
+func TestTimesFarAwayAreKept(t *testing.T) {
+	q, _ := openMemory(t, Options{})
+	year := func(y int) time.Time { return time.Date(y, 1, 1, 0, 0, 0, 0, time.UTC) }
+	for key, at := range map[Key]time.Time{"repo/1": year(1400), "repo/2": year(9999)} {
+		check(t, q.Mark(t.Context(), Mark{Key: key, Hint: Hint{Kind: "push", At: at}}))
+	}
+	if at := mustClaim(t, q, "repo/1").Hints[0].At; at.Year() > 1700 {
+		t.Errorf("the past became %v", at)
+	}
+	if at := mustClaim(t, q, "repo/2").Hints[0].At; at.Year() < 2200 {
+		t.Errorf("the future became %v", at)
+	}
+	check(t, q.MarkDue(t.Context(), "repo/3", year(9999), "never"))
+	if w := claim(t, q); w != nil {
+		t.Errorf("claimed %+v", w)
+	}
+}
+
 func TestCancelledContextTakesNothing(t *testing.T) {
 	q, _ := openMemory(t, Options{})
 	ctx, cancel := context.WithCancel(t.Context())
