@@ -37,6 +37,8 @@ type Judges struct {
 	// outcome (empty while it goes on), the sentence behind it, and when to
 	// look again.
 	Settle func(spec promotion.EnvironmentSpec, artifact promotion.Artifact, landed, now time.Time, readings []promotion.HealthReading) (outcome string, verdict promotion.Verdict)
+	// Problems are what is wrong with the policies, beside the Snapshot's own.
+	Problems []promotion.ConfigProblem
 	// Compare orders two versions by an artifact's rule: negative when a is
 	// older than b.
 	Compare func(rule promotion.VersionRule, a, b promotion.Version) int

@@ -1,6 +1,8 @@
 package decide
 
 import (
+	"slices"
+
 	"github.com/rungbot/rung/internal/promotion"
 )
 
@@ -32,7 +34,7 @@ func (p *pass) facts(pair promotion.Pair, kind string, r promotion.Record, head 
 			f.Predecessors = append(f.Predecessors, p.predecessor(promotion.Pair{Environment: before, Artifact: pair.Artifact}, f.Artifact.Digest))
 		}
 	}
-	for _, problem := range p.s.Problems {
+	for _, problem := range slices.Concat(p.s.Problems, p.judges.Problems) {
 		if concerns(problem, pair.Environment) && kind == promotion.KindPromotion {
 			f.Holds = append(f.Holds, problem.String())
 		}

@@ -466,7 +466,7 @@ func (p *pass) authorize(pair promotion.Pair, r promotion.Record, pr *promotion.
 	}
 	p.plan.Merges = append(p.plan.Merges, promotion.Merge{
 		Record: len(p.plan.Records) - 1,
-		Pair: pair, Number: pr.Number, Head: pr.Head, Method: env.Method,
+		Pair:   pair, Number: pr.Number, Head: pr.Head, Method: env.Method,
 		Title: fmt.Sprintf("Merge pull request #%d: %s %s in %s", pr.Number, pair.Artifact, r.Artifact.Version, pair.Environment),
 	})
 }

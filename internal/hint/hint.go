@@ -17,70 +17,69 @@ import (
 	"github.com/rungbot/rung/internal/queue"
 )
 
-// Kinds of hints.
+// Kinds of hints, with the fields that each sets.
 const (
-	// Refs: a branch moved; Ref, Before, After, Own.
-	Refs = "refs"
-	// Pull: somebody else touched a pull request; Number, Head, Action.
-	Pull = "pull"
-	// Review: a review came or went; Number, Head.
-	Review = "review"
-	// Command: a comment that may be a command; Comment, Number, Author, At,
-	// Line.
-	Command = "command"
-	// Check: a check run of another App completed; Head, Name, App.
-	Check = "check"
-	// Suite: a check suite completed; Head.
-	Suite = "suite"
-	// Status: a commit status; Head, Name, State.
-	Status = "status"
-	// Deployment: a deployment status; Head, State.
-	Deployment = "deployment"
-	// Click: a button of rung's own check run; Action, Head, Author, At.
-	Click = "click"
-	// Rerequested: somebody asks for the check again; Head.
-	Rerequested = "rerequested"
-	// MergeGroup: a merge queue group wants its check; Head.
-	MergeGroup = "merge-group"
-	// Published: an artifact may have a new version; Artifact or Image,
-	// Version, Digest, Source, SourceCommit, Author, Event, Delivery.
-	Published = "published"
-	// Workflow: a workflow run completed; Head.
-	Workflow = "workflow"
-	// Repository: the repository or its installation changed; Action.
-	Repository = "repository"
-	// Refused: something in an event was not of its grammar; Text says what.
-	Refused = "refused"
-	// Everything: look at everything.
-	Everything = "everything"
+	Refs        = "refs"         // Ref, Before, After, Own, Sender
+	Pull        = "pull-request" // Number, Action, Head, HeadRef, Sender
+	Review      = "review"       // Number, Action, Head, Sender
+	Command     = "command"      // Comment, Number, Author, CreatedAt, Line
+	Check       = "check"        // Head, Name, App
+	Suite       = "check-suite"  // Head, App
+	Status      = "status"       // SHA, Context, State
+	Deployment  = "deployment"   // SHA, Environment, State
+	Click       = "click"        // CheckRun, Identifier, Head, Sender, Delivery
+	Rerequested = "rerequest"    // Head, Sender
+	Published   = "published"    // Artifact or Image, Version, Digest, Source, Sender, Event, Delivery
+	Workflow    = "workflow"     // Head
+	MergeGroup  = "merge-group"  // Head, HeadRef
+	Access      = "access"       // Action: the installation changed
+	Repository  = "repository"   // Action: renamed, transferred, …
+	Refused     = "refused"      // Reason: something in an event was not of its grammar
+	Everything  = queue.KindEverything
 )
 
-// Hint is one hint. Which fields are set depends on Kind.
+// Hint is one hint, as doors write it and observe reads it. Which fields are set
+// depends on Kind.
 type Hint struct {
-	Kind         string             `json:"kind"`
-	Ref          string             `json:"ref,omitempty"`
-	Before       promotion.Hash     `json:"before,omitempty"`
-	After        promotion.Hash     `json:"after,omitempty"`
-	Own          bool               `json:"own,omitempty"`
-	Number       int                `json:"number,omitempty"`
-	Head         promotion.Hash     `json:"head,omitempty"`
-	Action       string             `json:"action,omitempty"`
-	Name         string             `json:"name,omitempty"`
-	App          int64              `json:"app,omitempty"`
-	State        string             `json:"state,omitempty"`
-	Comment      int64              `json:"comment,omitempty"`
-	Line         string             `json:"line,omitempty"`
-	Author       promotion.Person   `json:"author,omitzero"`
-	At           time.Time          `json:"at,omitzero"`
-	Artifact     promotion.Artifact `json:"artifact,omitempty"`
-	Image        string             `json:"image,omitempty"`
-	Version      promotion.Version  `json:"version,omitempty"`
-	Digest       promotion.Digest   `json:"digest,omitempty"`
-	Source       string             `json:"source,omitempty"`
-	SourceCommit string             `json:"sourceCommit,omitempty"`
-	Event        string             `json:"event,omitempty"`
-	Delivery     string             `json:"delivery,omitempty"`
-	Text         string             `json:"text,omitempty"`
+	// Kind and At are the queue's; they are not in the data.
+	Kind string    `json:"-"`
+	At   time.Time `json:"-"`
+
+	Ref         string             `json:"ref,omitempty"`
+	Before      promotion.Hash     `json:"before,omitempty"`
+	After       promotion.Hash     `json:"after,omitempty"`
+	Own         bool               `json:"own,omitempty"`
+	Number      int                `json:"number,omitempty"`
+	Action      string             `json:"action,omitempty"`
+	Head        promotion.Hash     `json:"head,omitempty"`
+	HeadRef     string             `json:"headRef,omitempty"`
+	SHA         promotion.Hash     `json:"sha,omitempty"`
+	Context     string             `json:"context,omitempty"`
+	State       string             `json:"state,omitempty"`
+	Name        string             `json:"name,omitempty"`
+	App         int64              `json:"app,omitempty"`
+	Comment     int64              `json:"comment,omitempty"`
+	Author      promotion.Person   `json:"author,omitzero"`
+	CreatedAt   time.Time          `json:"createdAt,omitzero"`
+	Line        string             `json:"line,omitempty"`
+	CheckRun    int64              `json:"checkRun,omitempty"`
+	Identifier  string             `json:"identifier,omitempty"`
+	Sender      promotion.Person   `json:"sender,omitzero"`
+	Artifact    promotion.Artifact `json:"artifact,omitempty"`
+	Image       string             `json:"image,omitempty"`
+	Version     promotion.Version  `json:"version,omitempty"`
+	Digest      promotion.Digest   `json:"digest,omitempty"`
+	Source      Source             `json:"source,omitzero"`
+	Environment string             `json:"environment,omitempty"`
+	Event       string             `json:"event,omitempty"`
+	Delivery    string             `json:"delivery,omitempty"`
+	Reason      string             `json:"reason,omitempty"`
+}
+
+// Source is what an artifact was built from, as its sender claims.
+type Source struct {
+	Repository string         `json:"repository,omitempty"`
+	Commit     promotion.Hash `json:"commit,omitempty"`
 }
 
 // Mark makes the queue's mark of a hint for a repository. subject tells hints of
@@ -97,8 +96,9 @@ func Mark(repository int64, subject string, h Hint) (queue.Mark, error) {
 // this version does not know, means Everything.
 func Read(q queue.Hint) Hint {
 	var h Hint
-	if len(q.Data) == 0 || json.Unmarshal(q.Data, &h) != nil || h.Kind != q.Kind {
+	if q.Kind == Everything || len(q.Data) == 0 || json.Unmarshal(q.Data, &h) != nil {
 		return Hint{Kind: Everything, At: q.At}
 	}
+	h.Kind, h.At = q.Kind, q.At
 	return h
 }

@@ -21,7 +21,7 @@ func (p *pass) commands(ctx context.Context) error {
 	for _, h := range p.hints {
 		switch h.Kind {
 		case hint.Command:
-			p.addCommand(seen, h.Comment, h.Number, h.At, h.Author, h.Line)
+			p.addCommand(seen, h.Comment, h.Number, h.CreatedAt, h.Author, h.Line)
 		case hint.Click:
 			p.click(h)
 		}
@@ -68,11 +68,11 @@ func (p *pass) addCommand(seen map[int64]bool, comment int64, number int, at tim
 
 // click is a button of rung's check run: the same as saying the command.
 func (p *pass) click(h hint.Hint) {
-	cmd, ok := command.Parse("/" + h.Action)
+	cmd, ok := command.Parse("/" + h.Identifier)
 	if !ok {
 		return
 	}
-	cmd.At, cmd.Author = h.At.UTC(), h.Author
+	cmd.At, cmd.Author = p.s.Now, h.Sender
 	for _, pr := range p.s.PullRequests {
 		if pr.Head == h.Head {
 			cmd.PullRequest = pr.Number

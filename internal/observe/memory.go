@@ -91,7 +91,7 @@ func (m *memory) take(hints []hint.Hint, now time.Time, resync time.Duration) {
 	}
 	for _, h := range hints {
 		switch h.Kind {
-		case hint.Everything, hint.Repository:
+		case hint.Everything, hint.Repository, hint.Access:
 			m.cold = true
 			if h.Kind == hint.Repository {
 				m.base = ""
@@ -104,9 +104,10 @@ func (m *memory) take(hints []hint.Hint, now time.Time, resync time.Duration) {
 			}
 		case hint.Refs:
 			m.takeRef(h)
-		case hint.Check, hint.Status:
-			m.statuses[h.Name] = true
-			m.takeCheck(h)
+		case hint.Check:
+			m.takeCheck(h.Name, h.Head)
+		case hint.Status:
+			m.takeCheck(h.Context, h.SHA)
 		case hint.Suite, hint.Workflow, hint.MergeGroup:
 			if len(m.rules.RequiredChecks) > 0 {
 				m.dirtyHead(h.Head)
@@ -137,10 +138,11 @@ func (m *memory) takeRef(h hint.Hint) {
 
 // takeCheck reads a pull request again only for a check that is required, or
 // while it is not known which are.
-func (m *memory) takeCheck(h hint.Hint) {
-	required := slices.ContainsFunc(m.rules.RequiredChecks, func(c promotion.RequiredCheck) bool { return c.Name == h.Name })
+func (m *memory) takeCheck(name string, head promotion.Hash) {
+	m.statuses[name] = true
+	required := slices.ContainsFunc(m.rules.RequiredChecks, func(c promotion.RequiredCheck) bool { return c.Name == name })
 	if required || !m.rules.Known {
-		m.dirtyHead(h.Head)
+		m.dirtyHead(head)
 	}
 }
 

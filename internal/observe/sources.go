@@ -130,9 +130,9 @@ func (p *pass) announce(name promotion.Artifact, r *promotion.Release) {
 		return
 	}
 	r.Cause = promotion.Cause{Kind: "event", ID: h.Delivery, At: h.At}
-	r.SourceRepository, r.SourceCommit = h.Source, h.SourceCommit
-	if h.Author != (promotion.Person{}) {
-		r.Causers = []promotion.Person{h.Author}
+	r.SourceRepository, r.SourceCommit = h.Source.Repository, string(h.Source.Commit)
+	if h.Sender != (promotion.Person{}) {
+		r.Causers = []promotion.Person{h.Sender}
 	}
 }
 

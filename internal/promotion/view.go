@@ -9,14 +9,14 @@ const ViewName = "repository"
 // View is a repository's last pass, as the board shows it.
 type View struct {
 	Repository Repository      `json:"repository"`
-	At         time.Time                 `json:"at"`
-	Configured bool                      `json:"configured"`
+	At         time.Time       `json:"at"`
+	Configured bool            `json:"configured"`
 	Mode       Mode            `json:"mode,omitempty"`
 	Base       Hash            `json:"base,omitempty"`
 	Ledger     Hash            `json:"ledger,omitempty"`
 	Pipeline   *Pipeline       `json:"pipeline,omitempty"`
 	Problems   []ConfigProblem `json:"problems,omitempty"`
-	Notes      []string                  `json:"notes,omitempty"`
+	Notes      []string        `json:"notes,omitempty"`
 	Pairs      []PairState     `json:"pairs,omitempty"`
 	Freezes    []Bar           `json:"freezes,omitempty"`
 	Quarantine []Bar           `json:"quarantine,omitempty"`
@@ -25,4 +25,3 @@ type View struct {
 	Error string    `json:"error,omitempty"`
 	Next  time.Time `json:"next,omitzero"`
 }
-

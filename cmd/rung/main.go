@@ -1,0 +1,125 @@
+// Command rung is a GitOps promotion bot: a GitHub App that brings artifact
+// versions through the environments of a git repository, one pull request at a
+// time, and back.
+//
+// Each subcommand is a short file of its own. Exit codes: 0 holds, 1 does not
+// hold, 2 could not judge or bad usage.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	"github.com/mattn/go-isatty"
+	"github.com/rs/zerolog"
+
+	"github.com/rungbot/rung/internal/ledger"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+// commandLine is the whole command line.
+type commandLine struct {
+	Serve    serveCommand    `cmd:"" help:"Run the GitHub App service."`
+	Demo     demoCommand     `cmd:"" help:"Watch a release climb and come back down, on an embedded GitHub."`
+	Validate validateCommand `cmd:"" help:"Check rung.yaml, rung.d and the policies of a checkout."`
+	Plan     planCommand     `cmd:"" help:"Say what rung would do in a repository, and why."`
+	Policy   policyCommand   `cmd:"" help:"Work on policies."`
+	Verify   verifyCommand   `cmd:"" help:"Check a repository's signed history."`
+
+	Version kong.VersionFlag `help:"Print the version and exit."`
+}
+
+// exitError ends the program with a code of its own; its text is printed when it
+// has one.
+type exitError struct {
+	code int
+	err  error
+}
+
+// Error is the text, empty when everything was said already.
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+// Unwrap is the error inside.
+func (e *exitError) Unwrap() error { return e.err }
+
+// doesNotHold is exit code 1 without another word.
+var doesNotHold = &exitError{code: 1}
+
+// streams are where a command reads and writes; tests change them.
+type streams struct {
+	out, err io.Writer
+	env      []string
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], streams{out: os.Stdout, err: os.Stderr, env: os.Environ()})
+	stop()
+	os.Exit(code)
+}
+
+// run is the program: main without the process.
+func run(ctx context.Context, args []string, io streams) int {
+	ledger.Version = version
+	var cl commandLine
+	code := -1
+	parser, err := kong.New(&cl,
+		kong.Name("rung"),
+		kong.Description("rung promotes artifact versions through the environments of a git repository, one pull request at a time, and back."),
+		kong.Vars{"version": version},
+		kong.Writers(io.out, io.err),
+		kong.Exit(func(c int) { code = c }),
+		kong.UsageOnError(),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(io),
+	)
+	if err != nil {
+		fmt.Fprintln(io.err, "rung:", err)
+		return 2
+	}
+	parsed, err := parser.Parse(args)
+	if code >= 0 {
+		return code // help or version was asked for
+	}
+	if err != nil {
+		fmt.Fprintln(io.err, "rung:", err)
+		return 2
+	}
+	if err := parsed.Run(); err != nil {
+		var exit *exitError
+		if !errors.As(err, &exit) {
+			exit = &exitError{code: 2, err: err}
+		}
+		if exit.Error() != "" {
+			fmt.Fprintln(io.err, "rung:", exit.Error())
+		}
+		return exit.code
+	}
+	return 0
+}
+
+// logger writes as the settings say: JSON in service, readable on a terminal.
+func logger(w io.Writer, level, format string) zerolog.Logger {
+	l, err := zerolog.ParseLevel(level)
+	if err != nil {
+		l = zerolog.InfoLevel
+	}
+	file, isFile := w.(*os.File)
+	if format == "console" || format != "json" && isFile && isatty.IsTerminal(file.Fd()) {
+		w = zerolog.ConsoleWriter{Out: w, TimeFormat: "15:04:05"}
+	}
+	return zerolog.New(w).Level(l).With().Timestamp().Logger()
+}

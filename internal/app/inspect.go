@@ -1,0 +1,40 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/rungbot/rung/internal/decide"
+	"github.com/rungbot/rung/internal/hint"
+	"github.com/rungbot/rung/internal/promotion"
+	"github.com/rungbot/rung/internal/queue"
+	"github.com/rungbot/rung/internal/settings"
+)
+
+// Inspect observes one repository ("owner/name") and decides, without a queue,
+// a listener or a single write: the dry run.
+func Inspect(ctx context.Context, s settings.Settings, fullName string, o Options) (*promotion.Snapshot, promotion.Plan, error) {
+	a := &App{settings: s, options: o.filled(), log: o.Log, routes: newRoutes()}
+	for _, build := range []func(context.Context) error{a.openKeys, a.openForge, a.openSources, a.discover} {
+		if err := build(ctx); err != nil {
+			return nil, promotion.Plan{}, err
+		}
+	}
+	for _, repo := range a.routes.all() {
+		if !strings.EqualFold(repo.FullName(), fullName) {
+			continue
+		}
+		r, err := a.open(ctx, queue.RepositoryKey(repo.ID))
+		if err != nil {
+			return nil, promotion.Plan{}, err
+		}
+		snapshot, err := r.Observer.Observe(ctx, []hint.Hint{{Kind: hint.Everything}})
+		if err != nil {
+			return nil, promotion.Plan{}, err
+		}
+		var bench decide.Bench
+		return snapshot, decide.Decide(snapshot, bench.Judges(snapshot)), nil
+	}
+	return nil, promotion.Plan{}, fmt.Errorf("the App is not installed on %s", fullName)
+}

@@ -1,0 +1,152 @@
+package app
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/rungbot/rung/internal/doors/github"
+	"github.com/rungbot/rung/internal/promotion"
+	"github.com/rungbot/rung/internal/queue"
+)
+
+// routes is the index from artifacts to the GitOps repositories that promote
+// them, rebuilt from each base head that a pass has read. It lives in memory:
+// after a start every repository is looked at, which fills it.
+type routes struct {
+	mu    sync.Mutex
+	repos map[int64]*route
+}
+
+type route struct {
+	repository promotion.Repository
+	// looked is true once a pass has read the base head.
+	looked, configured bool
+	artifacts          []promotion.ArtifactSpec
+}
+
+func newRoutes() *routes { return &routes{repos: map[int64]*route{}} }
+
+var errNotReady = errors.New("rung has not looked at every repository yet")
+
+// discovered replaces what repositories there are.
+func (r *routes) discovered(all []promotion.Repository) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	present := map[int64]bool{}
+	for _, repo := range all {
+		present[repo.ID] = true
+		if known := r.repos[repo.ID]; known != nil {
+			known.repository = repo
+			continue
+		}
+		r.repos[repo.ID] = &route{repository: repo}
+	}
+	for id := range r.repos {
+		if !present[id] {
+			delete(r.repos, id)
+		}
+	}
+}
+
+// known is told what a pass has read.
+func (r *routes) known(id int64, configured bool, artifacts []promotion.ArtifactSpec) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if route := r.repos[id]; route != nil {
+		route.looked, route.configured, route.artifacts = true, configured, artifacts
+	}
+}
+
+func (r *routes) repository(key queue.Key) (promotion.Repository, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, route := range r.repos {
+		if queue.RepositoryKey(id) == key {
+			return route.repository, true
+		}
+	}
+	return promotion.Repository{}, false
+}
+
+func (r *routes) all() []promotion.Repository {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []promotion.Repository
+	for _, route := range r.repos {
+		all = append(all, route.repository)
+	}
+	slices.SortFunc(all, func(a, b promotion.Repository) int { return int(a.ID - b.ID) })
+	return all
+}
+
+// RepositoriesFor implements github.Routes.
+func (r *routes) RepositoriesFor(installation int64, about github.Published) ([]int64, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var ids []int64
+	for id, route := range r.repos {
+		if route.repository.Installation != installation {
+			continue
+		}
+		if !route.looked {
+			return nil, errNotReady
+		}
+		if slices.ContainsFunc(route.artifacts, func(a promotion.ArtifactSpec) bool { return announces(&route.repository, &a, about) }) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids, nil
+}
+
+// announces reports whether an event may announce an artifact: it names it, and
+// it comes from the GitOps repository itself or from one of its publishers.
+func announces(repo *promotion.Repository, a *promotion.ArtifactSpec, about github.Published) bool {
+	named := about.Artifact == a.Name || about.Image != "" && strings.EqualFold(about.Image, a.Image) || about.Artifact == "" && about.Image == ""
+	if !named {
+		return false
+	}
+	return about.PublisherID == repo.ID || slices.ContainsFunc(a.Publishers, func(p string) bool { return strings.EqualFold(p, about.Publisher) })
+}
+
+// Configured implements github.Routes.
+func (r *routes) Configured(id int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	route := r.repos[id]
+	return route == nil || !route.looked || route.configured
+}
+
+// RepositoriesOf implements github.Routes.
+func (r *routes) RepositoriesOf(installation int64) []int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var ids []int64
+	for id, route := range r.repos {
+		if route.repository.Installation == installation {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// Seen implements github.Routes: a repository that was renamed or moved to
+// another installation is known under its number.
+func (r *routes) Seen(seen github.Repository) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	known := r.repos[seen.ID]
+	if known == nil || seen.Owner == "" || seen.Name == "" {
+		return
+	}
+	known.repository.Owner, known.repository.Name = seen.Owner, seen.Name
+	if seen.URL != "" {
+		known.repository.URL = seen.URL
+	}
+	if seen.Installation != 0 {
+		known.repository.Installation = seen.Installation
+	}
+}

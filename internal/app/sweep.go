@@ -1,0 +1,130 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/rungbot/rung/internal/queue"
+)
+
+// sweepEvery is how often GitHub's list of deliveries is read for those that did
+// not arrive.
+const sweepEvery = 10 * time.Minute
+
+// sweepBack is how far back the first sweep after a start looks: GitHub keeps
+// deliveries for three days.
+const sweepBack = 71 * time.Hour
+
+// Sweep starts the service's look at the world and then, from time to time,
+// brings in deliveries that were lost. It returns when ctx ends.
+func (a *App) Sweep(ctx context.Context) {
+	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
+		err := a.Start(ctx)
+		if err == nil || ctx.Err() != nil {
+			break
+		}
+		a.log.Warn().Err(err).Msg("the repositories could not be listed yet")
+		if !pause(ctx, wait) {
+			return
+		}
+	}
+	since := a.options.Now().Add(-sweepBack)
+	for {
+		began := a.options.Now()
+		if err := a.Redeliver(ctx, since); err != nil {
+			if ctx.Err() == nil {
+				a.log.Warn().Err(err).Msg("the list of deliveries could not be swept")
+			}
+		} else {
+			since = began.Add(-2 * sweepEvery)
+		}
+		if !pause(ctx, sweepEvery) {
+			return
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// Redeliver reads GitHub's list of deliveries since a time and takes in those
+// that this service has not seen: their payloads are read from GitHub, so they
+// go through the same door as a webhook.
+func (a *App) Redeliver(ctx context.Context, since time.Time) error {
+	deliveries, err := a.forge.Deliveries(ctx, since)
+	if err != nil {
+		return err
+	}
+	taken := map[string]bool{}
+	for _, d := range deliveries {
+		if taken[d.GUID] || d.Event == "ping" {
+			continue
+		}
+		taken[d.GUID] = true
+		state, err := a.queue.Delivery(ctx, d.GUID)
+		if err != nil {
+			return err
+		}
+		if state != queue.StateUnknown {
+			continue
+		}
+		full, payload, err := a.forge.DeliveryPayload(ctx, d.ID)
+		if err != nil {
+			return fmt.Errorf("delivery %d: %w", d.ID, err)
+		}
+		if err := a.takeIn(ctx, full.GUID, full.Event, payload); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeIn gives a delivery that GitHub handed out to the door, signed as a
+// webhook would be.
+func (a *App) takeIn(ctx context.Context, guid, event string, payload []byte) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "/github/webhook", bytes.NewReader(payload))
+	if err != nil {
+		return err
+	}
+	mac := hmac.New(sha256.New, []byte(a.settings.GitHubWebhookSecrets[0].Reveal()))
+	mac.Write(payload)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("X-GitHub-Event", event)
+	req.Header.Set("X-GitHub-Delivery", guid)
+	req.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
+	w := &status{header: http.Header{}}
+	a.door.ServeHTTP(w, req)
+	if w.code >= 500 {
+		return fmt.Errorf("delivery %s could not be taken in: status %d", guid, w.code)
+	}
+	return nil
+}
+
+// status is a response of which only the status matters.
+type status struct {
+	header http.Header
+	code   int
+}
+
+func (s *status) Header() http.Header { return s.header }
+func (s *status) Write(b []byte) (int, error) {
+	if s.code == 0 {
+		s.code = http.StatusOK
+	}
+	return len(b), nil
+}
+func (s *status) WriteHeader(code int) { s.code = code }
