@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -221,4 +222,27 @@ func TestWaitWakes(t *testing.T) {
 			})
 		})
 	}
+}
+
+// BenchmarkAccept takes deliveries on disk from 16 senders at once, as the
+// door does.
+func BenchmarkAccept(b *testing.B) {
+	q, err := Open(filepath.Join(b.TempDir(), "queue.db"), Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = q.Close() })
+	payload := make([]byte, 8<<10)
+	var count atomic.Int64
+	b.SetParallelism(8)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			n := count.Add(1)
+			marks := []Mark{markOf(RepositoryKey(n%50), "push", fmt.Sprint(n))}
+			if _, err := q.Accept(b.Context(), Delivery{GUID: fmt.Sprint(n), Event: "push", Payload: payload}, marks); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
 }

@@ -90,7 +90,7 @@ func newWorld(t *testing.T, change func(*Config)) *world {
 	w := &world{queue: q, routes: &routes{}, log: &bytes.Buffer{}}
 	config := Config{
 		Secrets: [][]byte{secret}, Self: self, Inbox: q, Routes: w.routes,
-		Now: func() time.Time { return start }, Log: zerolog.New(w.log),
+		Now: func() time.Time { return start }, Log: zerolog.New(zerolog.SyncWriter(w.log)),
 	}
 	if change != nil {
 		change(&config)
@@ -374,6 +374,27 @@ func TestSlowBodyIsCutOff(t *testing.T) {
 	answer, err := io.ReadAll(conn) // ends when the door gives up
 	if err != nil || !bytes.HasPrefix(answer, []byte("HTTP/1.1 408")) {
 		t.Errorf("answered %q, %v", answer, err)
+	}
+}
+
+func TestConnectionIsKeptOnlyBehindAReadBody(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.MaxBody = 4096 })
+	unsigned := request("push", "g-1", pushToMain)
+	unsigned.Header.Del("X-Hub-Signature-256")
+	large := request("push", "g-1", strings.Repeat(" ", 4097))
+	for name, c := range map[string]struct {
+		request *http.Request
+		want    string
+	}{
+		"accepted": {request("push", "g-1", pushToMain), ""},
+		"unsigned": {unsigned, "close"},
+		"large":    {large, "close"},
+	} {
+		recorder := httptest.NewRecorder()
+		w.door.ServeHTTP(recorder, c.request)
+		if got := recorder.Header().Get("Connection"); got != c.want {
+			t.Errorf("%s: Connection is %q, want %q", name, got, c.want)
+		}
 	}
 }
 
