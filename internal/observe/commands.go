@@ -5,7 +5,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/rungbot/rung/internal/command"
+	"github.com/rungbot/rung/internal/forge"
 	"github.com/rungbot/rung/internal/hint"
 	"github.com/rungbot/rung/internal/promotion"
 )
@@ -28,7 +31,12 @@ func (p *pass) commands(ctx context.Context) error {
 	}
 	if p.mem.commented.IsZero() && p.s.Ledger.Tip != "" {
 		if err := p.lostCommands(ctx, seen); err != nil {
-			return err
+			if _, limited := forge.RetryAt(err, p.s.Now); limited {
+				return err
+			}
+			// The webhooks still bring new ones; the list is tried again.
+			zerolog.Ctx(ctx).Warn().Err(err).Msg("recent comments could not be listed")
+			return nil
 		}
 		p.mem.commented = p.s.Now
 	}
