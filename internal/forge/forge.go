@@ -83,7 +83,9 @@ func New(c Config) (*App, error) {
 		c.UserAgent = "rung"
 	}
 	if c.Transport == nil {
-		c.Transport = http.DefaultTransport.(*http.Transport).Clone()
+		own := http.DefaultTransport.(*http.Transport).Clone()
+		own.MaxIdleConnsPerHost = 16
+		c.Transport = own
 	}
 	api, err := completeURLs(&c)
 	if err != nil {

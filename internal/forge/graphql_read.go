@@ -222,7 +222,7 @@ func plainPull(n *pullNode) (PullRequest, error) {
 			return PullRequest{}, &UnavailableError{Message: "GraphQL: a merge commit: " + err.Error()}
 		}
 	}
-	if events := n.ClosedEvents.Nodes; len(events) > 0 && pr.State != StateOpen {
+	if events := n.ClosedEvents.Nodes; len(events) > 0 && pr.State == StateClosed {
 		pr.ClosedBy = events[len(events)-1].Actor.person()
 	}
 	return pr, nil

@@ -95,7 +95,7 @@ func (w *window) full(now time.Time, limit int) time.Time {
 
 // write reports whether the request changes something, and whether it creates
 // content in GitHub's sense. GraphQL is only used to read.
-func write(req *http.Request) (any, content bool) {
+func write(req *http.Request) (changes, content bool) {
 	if req.Method == http.MethodGet || req.Method == http.MethodHead || resource(req) == "graphql" ||
 		strings.HasSuffix(req.URL.Path, "/access_tokens") {
 		return false, false

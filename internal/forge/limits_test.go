@@ -71,6 +71,7 @@ func TestLimitsSayUntilWhenAndNothingIsSentBefore(t *testing.T) {
 // The last request of an hour is answered; the next one is not sent.
 func TestNothingIsSentOnceNothingRemains(t *testing.T) {
 	w := newWorld(t)
+	w.advance(100 * 365 * 24 * time.Hour) // the wait goes by rung's clock alone
 	reset := w.clock().Add(10 * time.Minute)
 	w.on("GET /repos/acme/deploy/issues/comments/5", answer(200, `{"id":5}`, "X-RateLimit-Remaining", "0", "X-RateLimit-Reset", strconv.FormatInt(reset.Unix(), 10), "X-RateLimit-Resource", "core"))
 	if _, err := w.client().Comment(t.Context(), repo, 5); err != nil {
@@ -85,6 +86,11 @@ func TestNothingIsSentOnceNothingRemains(t *testing.T) {
 	w.on("POST /graphql", answer(200, `{"data":{"repository":null},"errors":[{"type":"NOT_FOUND","path":["repository"],"message":"x"}]}`))
 	if _, err := w.client().Read(t.Context(), forge.Query{Repository: repo}); !errors.Is(err, forge.ErrNotFound) {
 		t.Errorf("GraphQL: %v", err)
+	}
+	w.advance(10 * time.Minute)
+	w.on("GET /repos/acme/deploy/issues/comments/5", answer(200, `{"id":5}`))
+	if _, err := w.client().Comment(t.Context(), repo, 5); err != nil {
+		t.Errorf("after the reset: %v", err)
 	}
 }
 

@@ -498,7 +498,7 @@ func restPull(p *github.PullRequest, repository int64) (PullRequest, error) {
 	if pr.Base, err = promotion.ParseHash(p.GetBase().GetSHA()); err != nil {
 		return PullRequest{}, &UnavailableError{Message: "a pull request's base: " + err.Error()}
 	}
-	if pr.State == StateMerged {
+	if pr.State == StateMerged && p.GetMergeCommitSHA() != "" {
 		if pr.MergeCommit, err = promotion.ParseHash(p.GetMergeCommitSHA()); err != nil {
 			return PullRequest{}, &UnavailableError{Message: "a merge commit: " + err.Error()}
 		}

@@ -81,10 +81,11 @@ type PullRequest struct {
 	MergeCommit promotion.Hash
 	Author      promotion.Person
 	MergedBy    promotion.Person
-	ClosedBy    promotion.Person
-	MergedAt    time.Time
-	ClosedAt    time.Time
-	CreatedAt   time.Time
+	// ClosedBy is who closed it; empty unless State is closed.
+	ClosedBy  promotion.Person
+	MergedAt  time.Time
+	ClosedAt  time.Time
+	CreatedAt time.Time
 	// Reviews are oldest first. With ReviewsComplete false there were too
 	// many to read and the list is empty, so that none can count.
 	Reviews         []promotion.ReviewFacts
