@@ -365,7 +365,7 @@ func (a *App) Start(ctx context.Context) error {
 	}
 	var marks []queue.Mark
 	for _, repo := range a.routes.all() {
-		m, err := hint.Mark(repo.ID, "start", hint.Hint{Kind: hint.Everything, At: a.options.Now()})
+		m, err := hint.Mark(repo.ID, "start", hint.Hint{Kind: hint.KindEverything, At: a.options.Now()})
 		if err != nil {
 			return err
 		}

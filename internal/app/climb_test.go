@@ -233,5 +233,6 @@ func TestAVersionClimbsAndComesBack(t *testing.T) {
 	if n := len(w.view().Quarantine); n != 1 {
 		t.Errorf("%d quarantined digests, want 1", n)
 	}
-	t.Log(w.emu.Counts())
+	counts, _ := json.MarshalIndent(w.emu.Counts(), "", " ")
+	t.Logf("%s", counts)
 }

@@ -29,7 +29,7 @@ func Inspect(ctx context.Context, s settings.Settings, fullName string, o Option
 		if err != nil {
 			return nil, promotion.Plan{}, err
 		}
-		snapshot, err := r.Observer.Observe(ctx, []hint.Hint{{Kind: hint.Everything}})
+		snapshot, err := r.Observer.Observe(ctx, []hint.Hint{{Kind: hint.KindEverything}})
 		if err != nil {
 			return nil, promotion.Plan{}, err
 		}

@@ -1,15 +1,11 @@
 package app
 
 import (
-	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"net/http"
 	"time"
 
+	"github.com/rungbot/rung/internal/doors/github"
 	"github.com/rungbot/rung/internal/queue"
 )
 
@@ -86,45 +82,9 @@ func (a *App) Redeliver(ctx context.Context, since time.Time) error {
 		if err != nil {
 			return fmt.Errorf("delivery %d: %w", d.ID, err)
 		}
-		if err := a.takeIn(ctx, full.GUID, full.Event, payload); err != nil {
-			return err
+		if err := a.door.Replay(ctx, github.Raw{GUID: full.GUID, Event: full.Event, ReceivedAt: a.options.Now(), Payload: payload}); err != nil {
+			return fmt.Errorf("delivery %s: %w", full.GUID, err)
 		}
 	}
 	return nil
 }
-
-// takeIn gives a delivery that GitHub handed out to the door, signed as a
-// webhook would be.
-func (a *App) takeIn(ctx context.Context, guid, event string, payload []byte) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "/github/webhook", bytes.NewReader(payload))
-	if err != nil {
-		return err
-	}
-	mac := hmac.New(sha256.New, []byte(a.settings.GitHubWebhookSecrets[0].Reveal()))
-	mac.Write(payload)
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("X-GitHub-Event", event)
-	req.Header.Set("X-GitHub-Delivery", guid)
-	req.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
-	w := &status{header: http.Header{}}
-	a.door.ServeHTTP(w, req)
-	if w.code >= 500 {
-		return fmt.Errorf("delivery %s could not be taken in: status %d", guid, w.code)
-	}
-	return nil
-}
-
-// status is a response of which only the status matters.
-type status struct {
-	header http.Header
-	code   int
-}
-
-func (s *status) Header() http.Header { return s.header }
-func (s *status) Write(b []byte) (int, error) {
-	if s.code == 0 {
-		s.code = http.StatusOK
-	}
-	return len(b), nil
-}
-func (s *status) WriteHeader(code int) { s.code = code }

@@ -17,29 +17,11 @@ import (
 	"github.com/rungbot/rung/internal/queue"
 )
 
-// Kinds of hints, with the fields that each sets.
-const (
-	Refs        = "refs"         // Ref, Before, After, Own, Sender
-	Pull        = "pull-request" // Number, Action, Head, HeadRef, Sender
-	Review      = "review"       // Number, Action, Head, Sender
-	Command     = "command"      // Comment, Number, Author, CreatedAt, Line
-	Check       = "check"        // Head, Name, App
-	Suite       = "check-suite"  // Head, App
-	Status      = "status"       // SHA, Context, State
-	Deployment  = "deployment"   // SHA, Environment, State
-	Click       = "click"        // CheckRun, Identifier, Head, Sender, Delivery
-	Rerequested = "rerequest"    // Head, Sender
-	Published   = "published"    // Artifact or Image, Version, Digest, Source, Sender, Event, Delivery
-	Workflow    = "workflow"     // Head
-	MergeGroup  = "merge-group"  // Head, HeadRef
-	Access      = "access"       // Action: the installation changed
-	Repository  = "repository"   // Action: renamed, transferred, …
-	Refused     = "refused"      // Reason: something in an event was not of its grammar
-	Everything  = queue.KindEverything
-)
+// KindEverything asks for a look at everything; it has no data.
+const KindEverything = queue.KindEverything
 
-// Hint is one hint, as doors write it and observe reads it. Which fields are set
-// depends on Kind.
+// Hint is any hint, as observe reads it: the union of the shapes that doors
+// write (shapes.go). Which fields are set depends on Kind.
 type Hint struct {
 	// Kind and At are the queue's; they are not in the data.
 	Kind string    `json:"-"`
@@ -76,12 +58,6 @@ type Hint struct {
 	Reason      string             `json:"reason,omitempty"`
 }
 
-// Source is what an artifact was built from, as its sender claims.
-type Source struct {
-	Repository string         `json:"repository,omitempty"`
-	Commit     promotion.Hash `json:"commit,omitempty"`
-}
-
 // Mark makes the queue's mark of a hint for a repository. subject tells hints of
 // one kind apart: two with the same kind and subject are one, the newer.
 func Mark(repository int64, subject string, h Hint) (queue.Mark, error) {
@@ -96,8 +72,8 @@ func Mark(repository int64, subject string, h Hint) (queue.Mark, error) {
 // this version does not know, means Everything.
 func Read(q queue.Hint) Hint {
 	var h Hint
-	if q.Kind == Everything || len(q.Data) == 0 || json.Unmarshal(q.Data, &h) != nil {
-		return Hint{Kind: Everything, At: q.At}
+	if q.Kind == KindEverything || len(q.Data) == 0 || json.Unmarshal(q.Data, &h) != nil {
+		return Hint{Kind: KindEverything, At: q.At}
 	}
 	h.Kind, h.At = q.Kind, q.At
 	return h

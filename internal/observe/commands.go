@@ -23,9 +23,9 @@ func (p *pass) commands(ctx context.Context) error {
 	seen := map[int64]bool{}
 	for _, h := range p.hints {
 		switch h.Kind {
-		case hint.Command:
+		case hint.KindCommand:
 			p.addCommand(seen, h.Comment, h.Number, h.CreatedAt, h.Author, h.Line)
-		case hint.Click:
+		case hint.KindClick:
 			p.click(h)
 		}
 	}

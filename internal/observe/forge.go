@@ -279,5 +279,5 @@ func (p *pass) commandTeams() []string {
 
 // rerequested reports whether somebody asked for everything again.
 func rerequested(hints []hint.Hint) bool {
-	return slices.ContainsFunc(hints, func(h hint.Hint) bool { return h.Kind == hint.Everything })
+	return slices.ContainsFunc(hints, func(h hint.Hint) bool { return h.Kind == hint.KindEverything })
 }

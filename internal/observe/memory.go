@@ -91,35 +91,35 @@ func (m *memory) take(hints []hint.Hint, now time.Time, resync time.Duration) {
 	}
 	for _, h := range hints {
 		switch h.Kind {
-		case hint.Everything, hint.Repository, hint.Access:
+		case hint.KindEverything, hint.KindRepository, hint.KindAccess:
 			m.cold = true
-			if h.Kind == hint.Repository {
+			if h.Kind == hint.KindRepository {
 				m.base = ""
 			}
-		case hint.Pull, hint.Review:
+		case hint.KindPullRequest, hint.KindReview:
 			m.dirty[h.Number] = true
-		case hint.Command:
+		case hint.KindCommand:
 			if _, known := m.prs[h.Number]; !known {
 				m.dirty[h.Number] = true
 			}
-		case hint.Refs:
+		case hint.KindRefs:
 			m.takeRef(h)
-		case hint.Check:
+		case hint.KindCheck:
 			m.takeCheck(h.Name, h.Head)
-		case hint.Status:
+		case hint.KindStatus:
 			m.takeCheck(h.Context, h.SHA)
-		case hint.Suite, hint.Workflow, hint.MergeGroup:
+		case hint.KindCheckSuite, hint.KindWorkflow, hint.KindMergeGroup:
 			if len(m.rules.RequiredChecks) > 0 {
 				m.dirtyHead(h.Head)
 			}
-		case hint.Rerequested, hint.Click:
+		case hint.KindRerequest, hint.KindClick:
 			m.dirtyHead(h.Head)
 			for _, pr := range m.prs {
 				if pr.Head == h.Head {
 					pr.Check = nil
 				}
 			}
-		case hint.Published:
+		case hint.KindPublished:
 			m.takePublished(h)
 		}
 	}
@@ -266,6 +266,9 @@ func (m *memory) wrote(s *promotion.Snapshot, plan *promotion.Plan, res promotio
 	}
 	for _, n := range plan.Reopens {
 		m.dirty[n] = true
+	}
+	if plan.Onboard {
+		m.cold = true // its pull request wants a check too
 	}
 }
 

@@ -175,7 +175,7 @@ func (p *pass) history(ctx context.Context) error {
 // rollbackWanted reports whether a command may ask for an earlier release.
 func (p *pass) rollbackWanted() bool {
 	return slices.ContainsFunc(p.hints, func(h hint.Hint) bool {
-		return h.Kind == hint.Command && strings.HasPrefix(h.Line, "/") || h.Kind == hint.Click
+		return h.Kind == hint.KindCommand && strings.HasPrefix(h.Line, "/") || h.Kind == hint.KindClick
 	}) || p.mem.commented.IsZero()
 }
 

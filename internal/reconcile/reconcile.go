@@ -205,7 +205,7 @@ func (r *Reconciler) pass(ctx context.Context, work *queue.Work) (time.Time, err
 	hints := make([]hint.Hint, len(work.Hints))
 	for i, h := range work.Hints {
 		hints[i] = hint.Read(h)
-		if hints[i].Kind == hint.Repository {
+		if hints[i].Kind == hint.KindRepository {
 			// Renamed, transferred, suspended: begin anew with what it is now.
 			r.forget(work.Key)
 			if repo, err = r.repository(ctx, work.Key); err != nil {

@@ -1,0 +1,68 @@
+# What people type; .ci/run calls the same targets.
+
+GO ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+FLAGS := -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+TOOLS := bin/tools
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/rung, one static binary
+	CGO_ENABLED=0 $(GO) build $(FLAGS) -o bin/rung ./cmd/rung
+
+.PHONY: demo
+demo: build ## watch a release climb and come back down
+	bin/rung demo $(DEMO)
+
+.PHONY: test
+test: needs ## everything that needs only Go, git and ssh-keygen
+	$(GO) test ./...
+
+.PHONY: needs
+needs:
+	@command -v git >/dev/null || { echo "git is missing: install it, the far end of the tests is stock git" >&2; exit 1; }
+	@command -v ssh-keygen >/dev/null || { echo "ssh-keygen is missing: install the OpenSSH client" >&2; exit 1; }
+
+.PHONY: race
+race: needs ## the same under the race detector
+	$(GO) test -race ./internal/...
+
+.PHONY: bench
+bench: build ## print the figures: calls, pushes, bytes, memory, size
+	$(GO) run ./e2e/bench -binary bin/rung
+
+.PHONY: simulate
+simulate: ## run seeds: make simulate SEEDS=1000 START=1
+	RUNG_SEEDS=$(or $(SEEDS),1000) RUNG_SEED=$(or $(START),1) $(GO) test -count=1 -timeout 60m -run TestSimulation ./e2e/simulation
+
+.PHONY: fuzz-short
+fuzz-short: ## fuzz each door for some seconds
+	@set -e; for package in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+	    echo "$$package $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(or $(FUZZTIME),5s) $$package; \
+	  done; done
+
+.PHONY: lint
+lint: $(TOOLS)/golangci-lint $(TOOLS)/gofumpt ## gofumpt and golangci-lint
+	@unformatted=$$($(TOOLS)/gofumpt -l cmd internal e2e *.go); [ -z "$$unformatted" ] || { echo "not formatted with gofumpt:"; echo "$$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(TOOLS)/golangci-lint run ./...
+
+$(TOOLS)/%: .ci/tools/go.mod .ci/tools/go.sum
+	@mkdir -p $(TOOLS)
+	$(GO) -C .ci/tools build -o $(CURDIR)/$@ $(if $(filter gofumpt,$*),mvdan.cc/gofumpt,github.com/golangci/golangci-lint/v2/cmd/golangci-lint)
+
+.PHONY: generate
+generate: ## write the generated documents anew
+	$(GO) test ./internal/gate/policy ./internal/pipeline ./internal/settings -run 'Current|Fresh|Schema|Docs' -update
+
+.PHONY: image
+image: ## build the container image
+	docker build --build-arg VERSION=$(VERSION) -t rung:$(VERSION) .
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin dist
