@@ -98,9 +98,8 @@ func TestCatchUp(t *testing.T) {
 			b := s.repo("shop.git")
 			from, to, want := sh.build(b, b.commit("start", files(5)))
 			b.setRef("refs/heads/main", to)
-			servers := NewServers()
 			check := func(storage string) {
-				r := b.open(Options{Servers: servers})
+				r := b.open(Options{})
 				if err := r.Fetch(t.Context(), from); err != nil && !errors.Is(err, ErrMissing) {
 					t.Fatal(err)
 				}
@@ -126,7 +125,6 @@ func TestCatchUp(t *testing.T) {
 			check("repacked")
 			if sh.unfiltered {
 				b.config("uploadpack.allowFilter", "false")
-				servers = NewServers()
 				check("unfiltered")
 			}
 		})
@@ -211,7 +209,7 @@ func TestCatchUpAfterEviction(t *testing.T) {
 	s := newGitServer(t)
 	b := s.repo("shop.git")
 	start := b.commit("start", files(200))
-	next := b.commit("next", map[string]string{"environments/dev/app001/kustomization.yaml": "changed\n"}, start)
+	next := b.commit("next", map[string]string{"environments/dev/app00001/kustomization.yaml": "changed\n"}, start)
 	b.setRef("refs/heads/main", next)
 	b.git("repack", "-q", "-a", "-d", "-f")
 	r := b.open(Options{CacheBytes: 2000})

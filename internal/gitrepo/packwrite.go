@@ -36,27 +36,42 @@ func encodePack(entries []packEntry) ([]byte, error) {
 
 // encodeEntry writes one object.
 func encodeEntry(b *bytes.Buffer, e packEntry) error {
-	whole, err := deflate(e.data)
-	if err != nil {
-		return err
-	}
-	if e.base != nil && e.base.kind == e.kind && len(e.base.data) > 0 && len(e.data) > 0 {
-		diff := packfile.DiffDelta(e.base.data, e.data)
-		small, err := deflate(diff)
-		if err != nil {
+	diff := difference(e)
+	var small, whole []byte
+	var err error
+	if diff != nil {
+		if small, err = deflate(diff); err != nil {
 			return err
 		}
-		// The library's own reader must get the object back, or it goes whole.
-		if back, err := packfile.PatchDelta(e.base.data, diff); err == nil && bytes.Equal(back, e.data) && len(small)+len(e.base.id) < len(whole) {
-			writeEntryHeader(b, plumbing.REFDeltaObject, len(diff))
-			b.Write(e.base.id[:])
-			b.Write(small)
-			return nil
+	}
+	// A difference below a tenth of the object needs no comparing.
+	if diff == nil || len(small)+len(id{}) >= len(e.data)/10 {
+		if whole, err = deflate(e.data); err != nil {
+			return err
 		}
+	}
+	if diff != nil && (whole == nil || len(small)+len(id{}) < len(whole)) {
+		writeEntryHeader(b, plumbing.REFDeltaObject, len(diff))
+		b.Write(e.base.id[:])
+		b.Write(small)
+		return nil
 	}
 	writeEntryHeader(b, e.kind, len(e.data))
 	b.Write(whole)
 	return nil
+}
+
+// difference tells e against its base; nil if it has none, or if the library's
+// own reader doesn't get the object back.
+func difference(e packEntry) []byte {
+	if e.base == nil || e.base.kind != e.kind || len(e.base.data) == 0 || len(e.data) == 0 {
+		return nil
+	}
+	diff := packfile.DiffDelta(e.base.data, e.data)
+	if back, err := packfile.PatchDelta(e.base.data, diff); err != nil || !bytes.Equal(back, e.data) {
+		return nil
+	}
+	return diff
 }
 
 // writeEntryHeader writes type and inflated size: four bits of the size in the

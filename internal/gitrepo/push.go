@@ -329,7 +329,11 @@ func (r *Remote) unpushedBelow(tips []id, thin bool) ([]packEntry, error) {
 		if err != nil {
 			return nil, err
 		}
-		queue = append(queue, below...)
+		for _, b := range below {
+			if _, ok := r.store.unpushed(b); ok {
+				queue = append(queue, b)
+			}
+		}
 	}
 	slices.SortStableFunc(entries, func(a, b packEntry) int { return cmp.Compare(a.kind, b.kind) })
 	return entries, nil

@@ -31,18 +31,22 @@ type pushWorld struct {
 	nextLedger, nextHead promotion.Hash
 }
 
-func newPushWorld(t *testing.T) *pushWorld {
+func newPushWorld(t *testing.T, prepare func(*testing.T, *pushWorld)) *pushWorld {
 	t.Helper()
 	s := newGitServer(t)
 	b := s.repo("shop.git")
-	w := &pushWorld{server: s, repo: b, remote: b.open(Options{})}
+	w := &pushWorld{server: s, repo: b}
 	w.base = b.commit("start", files(20))
 	w.ledger = b.commit("ledger", map[string]string{"live/dev/app.intoto.jsonl": "{}\n"})
 	b.setRef("refs/heads/main", w.base)
 	b.setRef(ledgerRef, w.ledger)
 	b.setRef("refs/heads/old", w.base)
+	if prepare != nil {
+		prepare(t, w)
+	}
+	w.remote = b.open(Options{})
 	w.nextLedger = write(t, w.remote, w.ledger, "record", map[string]FileChange{"open/dev/app.intoto.jsonl": text("{}\n")})
-	w.nextHead = write(t, w.remote, w.base, "promote", map[string]FileChange{"environments/dev/app003/kustomization.yaml": text("new\n")})
+	w.nextHead = write(t, w.remote, w.base, "promote", map[string]FileChange{"environments/dev/app00003/kustomization.yaml": text("new\n")})
 	return w
 }
 
@@ -127,17 +131,15 @@ func TestPush(t *testing.T) {
 			w.repo.config("receive.fsckObjects", "true")
 			w.repo.config("receive.maxInputSize", "100")
 		}, PushOptions{}, errRejected, "rejected rejected rejected", before},
-		{"done before", func(t *testing.T, w *pushWorld) {
-			if _, err := w.remote.Push(t.Context(), w.updates(), PushOptions{}); err != nil {
-				t.Fatal(err)
-			}
-		}, PushOptions{}, nil, "done done done", after},
+		{"done before", nil, PushOptions{}, nil, "done done done", after},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w := newPushWorld(t)
-			if c.prepare != nil {
-				c.prepare(t, w)
+			w := newPushWorld(t, c.prepare)
+			if c.name == "done before" {
+				if _, err := w.remote.Push(t.Context(), w.updates(), PushOptions{}); err != nil {
+					t.Fatal(err)
+				}
 			}
 			report, err := w.remote.Push(t.Context(), w.updates(), c.options)
 			checkPushError(t, err, c.err)
@@ -236,7 +238,7 @@ func TestPushOutcomeNotTold(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w := newPushWorld(t)
+			w := newPushWorld(t, nil)
 			w.server.setFault(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
 				if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, receivePack) {
 					c.fault(rw, r, next)
@@ -264,7 +266,7 @@ func TestPushOutcomeNotTold(t *testing.T) {
 
 // TestPushCancelled: a context that ends while the push is on its way.
 func TestPushCancelled(t *testing.T) {
-	w := newPushWorld(t)
+	w := newPushWorld(t, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	w.server.setFault(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
 		if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, receivePack) {
@@ -286,7 +288,7 @@ func TestPushCancelled(t *testing.T) {
 }
 
 func TestPushMistakes(t *testing.T) {
-	w := newPushWorld(t)
+	w := newPushWorld(t, nil)
 	for name, updates := range map[string][]RefUpdate{
 		"old is new":       {{Ref: "refs/heads/x", Old: w.base, New: w.base}},
 		"nothing at all":   {{Ref: "refs/heads/x"}},
@@ -354,7 +356,7 @@ func TestEightWriters(t *testing.T) {
 
 // TestPushSignedCommits: stock git verifies what was pushed.
 func TestPushSignedCommits(t *testing.T) {
-	w := newPushWorld(t)
+	w := newPushWorld(t, nil)
 	dir := t.TempDir()
 	key := filepath.Join(dir, "key")
 	run(t, "", nil, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", key)

@@ -1,6 +1,7 @@
 package gitrepo
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -46,19 +47,56 @@ func (r *Remote) Lookup(ctx context.Context, tree promotion.Hash, path string) (
 	if err != nil {
 		return Entry{}, false, err
 	}
-	n, ok, err := r.lookup(ctx, i, path)
+	n, ok, err := lookup(r.finder(ctx), r.options.MaxDepth, i, path)
 	if err != nil || !ok {
 		return Entry{}, false, err
 	}
 	return n.entry(), true, nil
 }
 
-func (r *Remote) lookup(ctx context.Context, tree id, path string) (node, bool, error) {
+// finder finds one name in one tree.
+func (r *Remote) finder(ctx context.Context) func(tree id, name string) (node, bool, error) {
+	return func(tree id, name string) (node, bool, error) {
+		nodes, err := r.tree(ctx, tree)
+		if err != nil {
+			return node{}, false, err
+		}
+		n := slices.IndexFunc(nodes, func(n node) bool { return n.name == name })
+		if n < 0 {
+			return node{}, false, nil
+		}
+		return nodes[n], true, nil
+	}
+}
+
+// indexedFinder is finder for many names: each tree is read once.
+func (r *Remote) indexedFinder(ctx context.Context) func(tree id, name string) (node, bool, error) {
+	trees := map[id]map[string]node{}
+	return func(tree id, name string) (node, bool, error) {
+		index, ok := trees[tree]
+		if !ok {
+			nodes, err := r.tree(ctx, tree)
+			if err != nil {
+				return node{}, false, err
+			}
+			index = make(map[string]node, len(nodes))
+			for _, n := range nodes {
+				index[n.name] = n
+			}
+			trees[tree] = index
+		}
+		n, ok := index[name]
+		return n, ok, nil
+	}
+}
+
+// lookup follows path down from tree.
+func lookup(find func(tree id, name string) (node, bool, error), maxDepth int, tree id, path string) (node, bool, error) {
 	at := node{mode: ModeTree, id: tree}
 	if path == "" {
 		return at, true, nil
 	}
-	parts, err := r.splitPath(path)
+	parts, err := splitPath(path, maxDepth)
 	if err != nil {
 		return node{}, false, err
 	}
@@ -70,15 +108,11 @@ func (r *Remote) lookup(ctx context.Context, tree id, path string) (node, bool, 
 		default:
 			return node{}, false, nil
 		}
-		nodes, err := r.tree(ctx, at.id)
-		if err != nil {
+		next, ok, err := find(at.id, part)
+		if err != nil || !ok {
 			return node{}, false, err
 		}
-		n := slices.IndexFunc(nodes, func(n node) bool { return n.name == part })
-		if n < 0 {
-			return node{}, false, nil
-		}
-		at = nodes[n]
+		at = next
 	}
 	return at, true, nil
 }
@@ -119,7 +153,7 @@ func (r *Remote) Diff(ctx context.Context, before, after promotion.Hash, prefix 
 				return nil, err
 			}
 		}
-		found, _, err := r.lookup(ctx, i, prefix)
+		found, _, err := lookup(r.finder(ctx), r.options.MaxDepth, i, prefix)
 		if err != nil {
 			return nil, err
 		}
@@ -176,21 +210,31 @@ func (d *differ) level(ctx context.Context) error {
 	return nil
 }
 
-// entries compares the entries of two trees by name.
+// entries walks two sorted lists of entries side by side. A file and a
+// directory of one name sort apart, so one replacing the other is a removal
+// and an addition.
 func (d *differ) entries(path string, before, after []node) error {
-	old := make(map[string]node, len(before))
-	for _, n := range before {
-		old[n.name] = n
-	}
-	for _, n := range after {
-		o := old[n.name]
-		delete(old, n.name)
-		if err := d.compare(join(path, n.name), o, n); err != nil {
-			return err
+	for len(before) > 0 || len(after) > 0 {
+		var o, n node
+		order := 0
+		switch {
+		case len(before) == 0:
+			order = 1
+		case len(after) == 0:
+			order = -1
+		default:
+			order = compareNames(before[0], after[0])
 		}
-	}
-	for name, o := range old {
-		if err := d.compare(join(path, name), o, node{}); err != nil {
+		if order <= 0 {
+			o, before = before[0], before[1:]
+		}
+		if order >= 0 {
+			n, after = after[0], after[1:]
+		}
+		if o.mode == n.mode && o.id == n.id {
+			continue
+		}
+		if err := d.compare(join(path, cmp.Or(o.name, n.name)), o, n); err != nil {
 			return err
 		}
 	}
@@ -242,8 +286,9 @@ func (r *Remote) ReadFiles(ctx context.Context, tree promotion.Hash, paths []str
 		return nil, err
 	}
 	at := make(map[string]id, len(paths))
+	find := r.indexedFinder(ctx)
 	for _, path := range paths {
-		n, ok, err := r.lookup(ctx, root, path)
+		n, ok, err := lookup(find, r.options.MaxDepth, root, path)
 		switch {
 		case err != nil:
 			return nil, err

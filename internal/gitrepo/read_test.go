@@ -99,7 +99,7 @@ func TestReadWithoutFetch(t *testing.T) {
 	s := newGitServer(t)
 	b := s.repo("shop.git")
 	one := b.commit("one", files(30))
-	two := b.commit("two", map[string]string{"environments/dev/app003/kustomization.yaml": "x\n", "new": "y\n", "environments/dev/app004/kustomization.yaml": ""}, one)
+	two := b.commit("two", map[string]string{"environments/dev/app00003/kustomization.yaml": "x\n", "new": "y\n", "environments/dev/app00004/kustomization.yaml": ""}, one)
 	b.setRef("refs/heads/main", two)
 	for _, cache := range []int64{0, 1} {
 		r := b.open(Options{CacheBytes: cache})
@@ -117,17 +117,19 @@ func TestReadWithoutFetch(t *testing.T) {
 func TestOneRequestForAllBlobs(t *testing.T) {
 	s := newGitServer(t)
 	b := s.repo("shop.git")
-	h := b.commit("one", files(28))
+	all := map[string]string{}
+	var paths []string
+	for n := range 28 {
+		path := fmt.Sprintf("environments/dev/app%02d/values.yaml", n)
+		all[path], paths = fmt.Sprintf("image:\n  tag: 1.0.%d\n", n), append(paths, path)
+	}
+	h := b.commit("one", all)
 	b.setRef("refs/heads/main", h)
 	r := b.open(Options{})
 	if err := r.Fetch(t.Context(), h); err != nil {
 		t.Fatal(err)
 	}
 	s.calls()
-	var paths []string
-	for p := range files(28) {
-		paths = append(paths, p)
-	}
 	for range 2 {
 		got, err := r.ReadFiles(t.Context(), mustCommit(t, r, h).Tree, paths)
 		if err != nil || len(got) != 28 {
@@ -187,10 +189,6 @@ func TestErrorsOfTheServer(t *testing.T) {
 	b := s.repo("shop.git")
 	h := b.commit("one", files(3))
 	b.setRef("refs/heads/main", h)
-	asked := NewServers()
-	if err := b.open(Options{Servers: asked}).Fetch(t.Context(), h); err != nil {
-		t.Fatal(err)
-	}
 	status := func(code int, header ...string) func(http.ResponseWriter, *http.Request, http.Handler) {
 		return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 			for n := 0; n < len(header); n += 2 {
@@ -238,11 +236,11 @@ func TestErrorsOfTheServer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s.setFault(c.fault)
 			defer s.setFault(nil)
-			servers := NewServers()
-			if c.answered {
-				servers = asked
+			var o Options
+			if !c.answered {
+				o.Servers = NewServers()
 			}
-			err := b.open(Options{Servers: servers}).Fetch(t.Context(), h)
+			err := b.open(o).Fetch(t.Context(), h)
 			if !errors.Is(err, c.want) {
 				t.Fatalf("%v, want %v", err, c.want)
 			}

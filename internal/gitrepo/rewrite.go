@@ -57,7 +57,7 @@ func (r *Remote) plan(at *edits, path string, change FileChange) error {
 	if change.Mode != 0 && !change.Mode.Regular() {
 		return fmt.Errorf("%w: %q: mode %s can't be written", ErrPath, printable(path, 80), change.Mode)
 	}
-	parts, err := r.splitPath(path)
+	parts, err := splitPath(path, r.options.MaxDepth)
 	if err != nil {
 		return err
 	}

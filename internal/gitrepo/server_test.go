@@ -186,6 +186,8 @@ type bare struct {
 	name   string
 	dir    string
 	made   map[promotion.Hash]map[string]string // the files of each commit
+	// changed is true once a setting differs from those of repo.
+	changed bool
 }
 
 // repo makes a bare repository; filter and atomic as a forge has them.
@@ -208,12 +210,45 @@ func (s *gitServer) repo(name string) *bare {
 		key, value, _ := strings.Cut(c, "=")
 		b.config(key, value)
 	}
+	b.changed = false
 	return b
+}
+
+// What stock git says of itself, with the settings of repo.
+var (
+	stockUpload  = uploadCaps{shallow: true, filter: true, objectFormat: true}
+	stockReceive = receiveCaps{atomic: true, sideBand: true, deleteRefs: true, quiet: true, objectFormat: true}
+)
+
+func TestCapabilities(t *testing.T) {
+	b := newGitServer(t).repo("shop.git")
+	r := b.open(Options{Servers: NewServers()})
+	if got, err := r.uploadCapabilities(t.Context()); err != nil || got != stockUpload {
+		t.Error(got, err)
+	}
+	if got, err := r.receiveCapabilities(t.Context()); err != nil || got != stockReceive {
+		t.Error(got, err)
+	}
+	b.config("uploadpack.allowFilter", "false")
+	b.config("receive.advertiseAtomic", "false")
+	r = b.open(Options{})
+	if got, err := r.uploadCapabilities(t.Context()); err != nil || got.filter {
+		t.Error(got, err)
+	}
+	if got, err := r.receiveCapabilities(t.Context()); err != nil || got.atomic {
+		t.Error(got, err)
+	}
+	b.config("extensions.objectFormat", "sha256")
+	b.config("core.repositoryFormatVersion", "1")
+	if _, err := b.open(Options{}).uploadCapabilities(t.Context()); !errors.Is(err, ErrProtocol) {
+		t.Error("SHA-256:", err)
+	}
 }
 
 // config sets one setting, the last word counts.
 func (b *bare) config(key, value string) {
 	b.t.Helper()
+	b.changed = true
 	section, name := key[:strings.LastIndexByte(key, '.')], key[strings.LastIndexByte(key, '.')+1:]
 	if s, sub, ok := strings.Cut(section, "."); ok {
 		section = fmt.Sprintf("%s %q", s, sub)
@@ -233,9 +268,16 @@ func (b *bare) git(args ...string) string {
 	return strings.TrimSpace(run(b.t, b.dir, nil, "git", args...))
 }
 
-// open returns a fresh Remote of the repository.
+// open returns a fresh Remote of the repository. While the repository has its
+// first settings, what it can do is known from TestCapabilities, which saves
+// asking some hundred times.
 func (b *bare) open(o Options) *Remote {
 	b.t.Helper()
+	if o.Servers == nil && !b.changed {
+		o.Servers = NewServers()
+		o.Servers.setUpload(b.server.http.URL, stockUpload)
+		o.Servers.setReceive(b.server.http.URL, stockReceive)
+	}
 	r, err := Open(b.server.http.URL+"/"+b.name, b.server.http.Client(), o)
 	if err != nil {
 		b.t.Fatal(err)

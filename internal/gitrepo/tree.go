@@ -1,7 +1,6 @@
 package gitrepo
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -29,17 +28,17 @@ func (n node) entry() Entry { return Entry{Name: n.name, Mode: n.mode, Hash: has
 // with odd modes; they are taken as git takes them.
 func parseTree(o object) ([]node, error) {
 	nodes := make([]node, 0, len(o.data)/32)
-	for data := o.data; len(data) > 0; {
-		mode, rest, ok := bytes.Cut(data, []byte{' '})
-		name, rest, ok2 := bytes.Cut(rest, []byte{0})
-		if !ok || !ok2 || len(mode) > 6 || len(name) == 0 || bytes.IndexByte(name, '/') >= 0 || len(rest) < len(id{}) {
+	for data := string(o.data); len(data) > 0; { // one copy, shared by all names
+		mode, rest, ok := strings.Cut(data, " ")
+		name, rest, ok2 := strings.Cut(rest, "\x00")
+		if !ok || !ok2 || len(mode) > 6 || len(name) == 0 || strings.IndexByte(name, '/') >= 0 || len(rest) < len(id{}) {
 			return nil, fmt.Errorf("tree %s: %w", o.id, ErrMalformed)
 		}
-		m, err := strconv.ParseUint(string(mode), 8, 32)
+		m, err := strconv.ParseUint(mode, 8, 32)
 		if err != nil {
 			return nil, fmt.Errorf("tree %s: %w", o.id, ErrMalformed)
 		}
-		n := node{name: string(name), mode: cleanMode(uint32(m))}
+		n := node{name: name, mode: cleanMode(uint32(m))}
 		copy(n.id[:], rest)
 		nodes = append(nodes, n)
 		data = rest[len(n.id):]
@@ -66,23 +65,42 @@ func cleanMode(m uint32) Mode {
 // encodeTree writes nodes, which it sorts in git's order: a tree sorts as if
 // its name ended in a slash.
 func encodeTree(nodes []node) []byte {
-	slices.SortFunc(nodes, func(a, b node) int { return cmp.Compare(sortName(a), sortName(b)) })
-	var b bytes.Buffer
-	for _, n := range nodes {
-		b.WriteString(n.mode.String())
-		b.WriteByte(' ')
-		b.WriteString(n.name)
-		b.WriteByte(0)
-		b.Write(n.id[:])
+	if !slices.IsSortedFunc(nodes, compareNames) {
+		slices.SortFunc(nodes, compareNames)
 	}
-	return b.Bytes()
+	size := 0
+	for _, n := range nodes {
+		size += len("160000 ") + len(n.name) + 1 + len(n.id)
+	}
+	out := make([]byte, 0, size)
+	for _, n := range nodes {
+		out = strconv.AppendUint(out, uint64(n.mode), 8)
+		out = append(out, ' ')
+		out = append(out, n.name...)
+		out = append(out, 0)
+		out = append(out, n.id[:]...)
+	}
+	return out
 }
 
-func sortName(n node) string {
-	if n.mode == ModeTree {
-		return n.name + "/"
+// compareNames is git's order of entries.
+func compareNames(a, b node) int {
+	n := min(len(a.name), len(b.name))
+	if c := strings.Compare(a.name[:n], b.name[:n]); c != 0 {
+		return c
 	}
-	return n.name
+	return cmp.Compare(byteAfter(a, n), byteAfter(b, n))
+}
+
+// byteAfter is the byte at i of a name as it sorts; -1 past its end.
+func byteAfter(n node, i int) int {
+	switch {
+	case i < len(n.name):
+		return int(n.name[i])
+	case n.mode == ModeTree && i == len(n.name):
+		return '/'
+	}
+	return -1
 }
 
 // WriteBlob stores bytes for the next push and returns their hash. data is
@@ -138,13 +156,13 @@ const (
 )
 
 // splitPath checks a path for reading: relative, clean, bounded.
-func (r *Remote) splitPath(path string) ([]string, error) {
+func splitPath(path string, maxDepth int) ([]string, error) {
 	if len(path) > maxPath || path == "" {
 		return nil, fmt.Errorf("%w: a path has 1 to %d bytes", ErrPath, maxPath)
 	}
 	parts := strings.Split(path, "/")
-	if len(parts) > r.options.MaxDepth {
-		return nil, fmt.Errorf("%w: %q is deeper than %d directories", ErrPath, printable(path, 80), r.options.MaxDepth)
+	if len(parts) > maxDepth {
+		return nil, fmt.Errorf("%w: %q is deeper than %d directories", ErrPath, printable(path, 80), maxDepth)
 	}
 	for _, p := range parts {
 		if p == "" || p == "." || p == ".." || strings.IndexByte(p, 0) >= 0 {
