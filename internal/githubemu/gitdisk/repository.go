@@ -37,7 +37,7 @@ func (r *repository) moveTo(dir string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.dir = dir
-	r.objects = filesystem.NewStorage(osfs.New(dir, osfs.WithBoundOS()), cache.NewObjectLRU(objectCacheSize))
+	r.objects = filesystem.NewStorage(osfs.New(dir), cache.NewObjectLRU(objectCacheSize))
 }
 
 func (r *repository) path() string {
@@ -94,8 +94,8 @@ func (r *repository) ReadObject(ctx context.Context, id string) (string, []byte,
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	object, err := r.objects.EncodedObject(plumbing.AnyObject, plumbing.NewHash(id))
-	if errors.Is(err, plumbing.ErrObjectNotFound) {
-		r.objects.Reindex() // a pack may have come since
+	if err != nil {
+		r.objects.Reindex() // a pack may have come since, or gone when somebody repacked
 		object, err = r.objects.EncodedObject(plumbing.AnyObject, plumbing.NewHash(id))
 	}
 	if errors.Is(err, plumbing.ErrObjectNotFound) {
@@ -115,29 +115,6 @@ func (r *repository) ReadObject(ctx context.Context, id string) (string, []byte,
 		return "", nil, fmt.Errorf("object %s: %w", id, err)
 	}
 	return object.Type().String(), buffer.Bytes(), nil
-}
-
-// WriteObject writes a loose object in process.
-func (r *repository) WriteObject(ctx context.Context, kind string, data []byte) (string, error) {
-	if err := ctx.Err(); err != nil {
-		return "", err
-	}
-	objectType, err := plumbing.ParseObjectType(kind)
-	if err != nil || objectType.IsDelta() {
-		return "", fmt.Errorf("write object: %q is not a kind of object", kind)
-	}
-	object := &plumbing.MemoryObject{}
-	object.SetType(objectType)
-	if _, err := object.Write(data); err != nil {
-		return "", fmt.Errorf("write %s: %w", kind, err)
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	id, err := r.objects.SetEncodedObject(object)
-	if err != nil {
-		return "", fmt.Errorf("write %s: %w", kind, err)
-	}
-	return id.String(), nil
 }
 
 // ReadCommit reads a commit.
@@ -194,10 +171,14 @@ func (r *repository) MergeBase(ctx context.Context, a, b string) (string, error)
 
 // MergeTree asks git merge-tree, which looks for renames as GitHub does.
 func (r *repository) MergeTree(ctx context.Context, ours, theirs string) (string, []string, error) {
-	if _, err := r.MergeBase(ctx, ours, theirs); err != nil {
+	if err := r.known(ctx, "commit", ours, theirs); err != nil {
 		return "", nil, err
 	}
 	out, err := r.git(ctx, nil, "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", ours, theirs)
+	var failure *gitError
+	if errors.As(err, &failure) && strings.Contains(failure.stderr, "unrelated histories") {
+		return "", nil, fmt.Errorf("common ancestor of %s and %s: %w", ours, theirs, gitstore.ErrNotFound)
+	}
 	if err != nil && exitCode(err) != 1 {
 		return "", nil, err
 	}

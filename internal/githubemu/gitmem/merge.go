@@ -10,7 +10,7 @@ import (
 )
 
 // MergeTree merges two commits' trees. Where they have several merge bases,
-// those are merged first, as git does.
+// those are merged first, as git does, and theirs before them.
 func (r *repository) MergeTree(ctx context.Context, ours, theirs string) (string, []string, error) {
 	if err := r.known(ctx, ours, theirs); err != nil {
 		return "", nil, err
@@ -39,18 +39,21 @@ func (r *repository) MergeTree(ctx context.Context, ours, theirs string) (string
 }
 
 // baseTree merges the trees of several merge bases, oldest first, into the one
-// that stands for them. A conflict among them keeps both sides' lines, so that
-// it conflicts again unless both sides have settled it alike.
+// that stands for them. Conflicting lines stay in it with both sides, so that
+// they conflict again unless both tips have settled them alike; a file that
+// cannot be merged by lines counts as it was before.
 func (r *repository) baseTree(ctx context.Context, bases []string) (string, error) {
 	last := len(bases) - 1
 	tree := r.commit(bases[last]).tree
 	for i := last - 1; i >= 0; i-- {
-		older := r.mergeBases(bases[last], bases[i])
 		ancestor := ""
-		if len(older) > 0 {
-			ancestor = r.commit(older[0]).tree
+		if older := r.mergeBases(bases[last], bases[i]); len(older) > 0 {
+			var err error
+			if ancestor, err = r.baseTree(ctx, older); err != nil {
+				return "", err
+			}
 		}
-		m := merger{ctx: ctx, r: r}
+		m := merger{ctx: ctx, r: r, inner: true}
 		merged, err := m.trees("", ancestor, tree, r.commit(bases[i]).tree)
 		if err != nil {
 			return "", err
@@ -64,6 +67,7 @@ func (r *repository) baseTree(ctx context.Context, bases []string) (string, erro
 type merger struct {
 	ctx       context.Context //nolint:containedctx // lives as long as one call
 	r         *repository
+	inner     bool // among merge bases
 	conflicts []string
 }
 
@@ -121,14 +125,12 @@ func (m *merger) files(path string, base, ours, theirs entry) (entry, error) {
 		return ours, nil
 	case ours == base:
 		return theirs, nil
-	case ours.id == "" || theirs.id == "": // changed here, deleted there
+	case ours.id == "" || theirs.id == "", // changed here, deleted there
+		!ours.regular() || !theirs.regular():
 		m.conflicts = append(m.conflicts, path)
-		if ours.id == "" {
-			return theirs, nil
+		if m.inner {
+			return base, nil
 		}
-		return ours, nil
-	case !ours.regular() || !theirs.regular():
-		m.conflicts = append(m.conflicts, path)
 		return ours, nil
 	}
 	merged := entry{mode: ours.mode, id: ours.id}
@@ -144,13 +146,11 @@ func (m *merger) files(path string, base, ours, theirs entry) (entry, error) {
 	case ours.id == base.id:
 		merged.id = theirs.id
 	default:
-		text, textClean, err := m.contents(base, ours, theirs)
+		id, textClean, err := m.contents(base, ours, theirs)
 		if err != nil {
 			return entry{}, err
 		}
-		clean = clean && textClean
-		m.r.put(object{kind: "blob", data: text})
-		merged.id = objectID("blob", text)
+		merged.id, clean = id, clean && textClean
 	}
 	if !clean {
 		m.conflicts = append(m.conflicts, path)
@@ -160,23 +160,28 @@ func (m *merger) files(path string, base, ours, theirs entry) (entry, error) {
 
 func (e entry) regular() bool { return e.isFile() && e.mode != modeLink && e.mode != modeGitlink }
 
-func (m *merger) contents(base, ours, theirs entry) (text []byte, clean bool, err error) {
+// contents merges three blobs into one and returns its id.
+func (m *merger) contents(base, ours, theirs entry) (id string, clean bool, err error) {
 	var texts [3][]byte
 	for i, e := range []entry{base, ours, theirs} {
-		if e.id == "" || !e.regular() {
-			continue
+		if !e.regular() {
+			continue // added on both sides: a merge over nothing
 		}
 		o, ok := m.r.get(e.id)
 		if !ok {
-			return nil, false, fmt.Errorf("blob %s: %w", e.id, gitstore.ErrNotFound)
+			return "", false, fmt.Errorf("blob %s: %w", e.id, gitstore.ErrNotFound)
 		}
 		if isBinary(o.data) {
-			return texts[1], false, nil
+			if m.inner && base.regular() {
+				return base.id, false, nil
+			}
+			return ours.id, false, nil
 		}
 		texts[i] = o.data
 	}
-	text, clean = mergeLines(texts[0], texts[1], texts[2])
-	return text, clean, nil
+	text, clean := mergeLines(texts[0], texts[1], texts[2])
+	m.r.put(object{kind: "blob", data: text})
+	return objectID("blob", text), clean, nil
 }
 
 // isBinary is git's guess: a NUL among the first 8000 bytes.
