@@ -103,16 +103,6 @@ func (s *Server) admit(c *call) (int, error) {
 	return s.writes, nil
 }
 
-// hook calls OnWrite for a numbered write. It runs without the lock.
-func (s *Server) hook(n int, when When, r *http.Request) {
-	s.mu.Lock()
-	f := s.cfg.OnWrite
-	s.mu.Unlock()
-	if n > 0 && f != nil {
-		f(n, when, r)
-	}
-}
-
 // effect runs the handler under the lock.
 func (s *Server) effect(c *call) reply {
 	s.mu.Lock()

@@ -60,17 +60,24 @@ func (s *Server) addApp(a App) (*app, error) {
 	}
 	made := &app{App: a, CreatedAt: s.now(), BotLogin: a.Slug + "[bot]"}
 	if a.PublicKey != nil {
-		der, err := x509.MarshalPKIXPublicKey(a.PublicKey)
-		if err != nil {
-			return nil, fmt.Errorf("githubemu: public key of %s: %w", a.Slug, err)
+		var err error
+		if made.Key, err = publicPEM(a.PublicKey); err != nil {
+			return nil, err
 		}
-		made.Key = string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 	}
 	s.w.Apps[a.ID] = made
 	id := s.w.next("account")
 	s.addAccount(&account{ID: id, Login: made.BotLogin, Name: made.BotLogin, Type: "Bot", AppID: a.ID,
 		Email: fmt.Sprintf("%d+%s@users.noreply.github.com", id, made.BotLogin)})
 	return made, nil
+}
+
+func publicPEM(key *rsa.PublicKey) (string, error) {
+	der, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		return "", fmt.Errorf("githubemu: public key: %w", err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})), nil
 }
 
 // restoreKey reads Key back after Load.
@@ -219,6 +226,8 @@ func (s *Server) Uninstall(owner string, repos ...string) error {
 func (s *Server) appRoutes() []*route {
 	mint := by(authApp, post("/app/installations/{installation}/access_tokens", "", s.mintToken))
 	mint.kind = Mint
+	conversion := by(authNone, post("/app-manifests/{code}/conversions", "", s.convertManifest))
+	conversion.kind = Mint
 	return []*route{
 		by(authApp, get("/app", "", func(c *call) (reply, error) { return ok(s.appJSON(c.who.app)) })),
 		by(authApp, get("/app/installations", "", s.listInstallations)),
@@ -229,6 +238,7 @@ func (s *Server) appRoutes() []*route {
 		by(authApp, get("/users/{org}/installation", "", s.getOrgInstallation)),
 		by(authEither, get("/apps/{slug}", "", s.getApp)),
 		mint,
+		conversion,
 		get("/installation/repositories", "", s.listInstalledRepos),
 		del("/installation/token", "", s.revokeToken),
 	}

@@ -56,7 +56,7 @@ type checkSuite struct {
 	HeadBranch string
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
-	announced  string // conclusion that check_suite completed has told of
+	Announced  string // conclusion that check_suite completed has told of
 }
 
 var conclusions = []string{"success", "failure", "neutral", "cancelled", "skipped", "timed_out", "action_required", "stale"}

@@ -42,7 +42,7 @@ type App struct {
 	// Owner is the login of the account that owns it. Empty means "acme".
 	Owner string
 	// PublicKey checks its JWTs. An App without one cannot authenticate.
-	PublicKey *rsa.PublicKey
+	PublicKey *rsa.PublicKey `json:"-"`
 	// WebhookSecret signs its deliveries. Empty means no signature header.
 	WebhookSecret string
 	// WebhookURL is where its deliveries go. Empty means that none are made.

@@ -297,13 +297,13 @@ func (s *Server) suiteMoved(ctx context.Context, r *repo, su *checkSuite) {
 	su.UpdatedAt = s.now()
 	state, conclusion := r.suiteState(su)
 	if state != "completed" {
-		su.announced = ""
+		su.Announced = ""
 		return
 	}
-	if su.announced == conclusion {
+	if su.Announced == conclusion {
 		return
 	}
-	su.announced = conclusion
+	su.Announced = conclusion
 	suite := s.suiteJSON(r, su)
 	delete(suite, "repository")
 	suite["head_commit"] = s.shortCommitCtx(ctx, r, su.HeadSHA)

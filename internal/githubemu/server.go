@@ -27,6 +27,7 @@ type Server struct {
 	hooks   hookQueue
 	merges  mergeMemo
 	writes  int // App writes seen, for OnWrite
+	held    *holder
 	request int64
 	dice    uint64
 }

@@ -19,7 +19,7 @@ type world struct {
 	Names         map[string]int64 // owner/name, lower case
 	Moved         map[string]int64 // names that repositories had before
 	Deliveries    []*delivery
-	Manifests     map[string]int64 // code to App, until converted
+	Manifests     map[string]manifestCode
 }
 
 func newWorld() *world {
@@ -27,7 +27,7 @@ func newWorld() *world {
 		Seq: map[string]int64{}, Accounts: map[string]*account{}, Teams: map[string]*team{},
 		Apps: map[int64]*app{}, Installations: map[int64]*installation{}, Tokens: map[string]*token{},
 		Repos: map[int64]*repo{}, Names: map[string]int64{}, Moved: map[string]int64{},
-		Manifests: map[string]int64{},
+		Manifests: map[string]manifestCode{},
 	}
 }
 
@@ -42,6 +42,14 @@ func (w *world) next(kind string) int64 {
 	w.Seq[kind]++
 	return base + w.Seq[kind]
 }
+
+// manifestCode is a code that can be converted into a new App's secrets.
+type manifestCode struct {
+	AppID   int64
+	Expires time.Time
+}
+
+const codeLife = time.Hour
 
 // account is a person, a bot or an organisation.
 type account struct {

@@ -1,0 +1,265 @@
+package githubemu
+
+import (
+	"html"
+	"html/template"
+	"regexp"
+	"strings"
+)
+
+// markdown renders the part of GitHub's Markdown that bots write: headings,
+// paragraphs, lists, tables, quotes, fences, rules, emphasis, code, links, and
+// <details>. Everything else is escaped: nothing in the text can become markup
+// that is not made here.
+func markdown(text string) template.HTML {
+	m := &mdown{lines: strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")}
+	m.blocks()
+	return template.HTML(m.out.String()) // #nosec G203 -- built from escaped parts alone
+}
+
+type mdown struct {
+	lines []string
+	at    int
+	depth int // of open <details>
+	out   strings.Builder
+}
+
+var (
+	mdHeading = regexp.MustCompile(`^(#{1,6})\s+(.*?)\s*#*$`)
+	mdBullet  = regexp.MustCompile(`^(\s*)([-*+]|\d{1,9}[.)])\s+(.*)$`)
+	mdRule    = regexp.MustCompile(`^\s*([-*_])(\s*[-*_]){2,}\s*$`)
+	mdTable   = regexp.MustCompile(`^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$`)
+	mdTag     = regexp.MustCompile(`^\s*<(/?)(details|summary|br|p|sub|sup|strong|em|code|kbd)(\s+open)?\s*/?>`)
+	mdComment = regexp.MustCompile(`(?s)<!--.*?-->`)
+)
+
+func (m *mdown) blocks() {
+	m.lines = strings.Split(mdComment.ReplaceAllString(strings.Join(m.lines, "\n"), ""), "\n")
+	for m.at < len(m.lines) {
+		m.block()
+	}
+	for ; m.depth > 0; m.depth-- {
+		m.out.WriteString("</details>\n")
+	}
+}
+
+// block renders the block that begins at the present line.
+func (m *mdown) block() {
+	line := m.lines[m.at]
+	trimmed := strings.TrimSpace(line)
+	switch {
+	case trimmed == "":
+		m.at++
+	case strings.HasPrefix(trimmed, "```") || strings.HasPrefix(trimmed, "~~~"):
+		m.fence(trimmed[:3])
+	case mdHeading.MatchString(trimmed):
+		h := mdHeading.FindStringSubmatch(trimmed)
+		n := string(rune('0' + len(h[1])))
+		m.out.WriteString("<h" + n + ">" + inline(h[2]) + "</h" + n + ">\n")
+		m.at++
+	case mdRule.MatchString(line):
+		m.out.WriteString("<hr>\n")
+		m.at++
+	case strings.HasPrefix(trimmed, "<"):
+		m.tag(trimmed)
+	case strings.HasPrefix(trimmed, ">"):
+		m.quote()
+	case mdBullet.MatchString(line):
+		m.list(indentOf(line))
+	case m.at+1 < len(m.lines) && strings.Contains(line, "|") && mdTable.MatchString(m.lines[m.at+1]):
+		m.table()
+	default:
+		m.paragraph()
+	}
+}
+
+func indentOf(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }
+
+func (m *mdown) fence(mark string) {
+	m.at++
+	m.out.WriteString("<pre><code>")
+	for m.at < len(m.lines) && !strings.HasPrefix(strings.TrimSpace(m.lines[m.at]), mark) {
+		m.out.WriteString(html.EscapeString(m.lines[m.at]) + "\n")
+		m.at++
+	}
+	m.at++
+	m.out.WriteString("</code></pre>\n")
+}
+
+// tag lets <details> and <summary> through and shows any other tag as text.
+func (m *mdown) tag(trimmed string) {
+	switch {
+	case strings.HasPrefix(trimmed, "<details"):
+		open := ""
+		if strings.HasPrefix(trimmed, "<details open") {
+			open = " open"
+		}
+		m.out.WriteString("<details" + open + ">\n")
+		m.depth++
+	case strings.HasPrefix(trimmed, "</details>"):
+		if m.depth > 0 {
+			m.out.WriteString("</details>\n")
+			m.depth--
+		}
+	case strings.HasPrefix(trimmed, "<summary>"):
+		inner := strings.TrimSuffix(strings.TrimPrefix(trimmed, "<summary>"), "</summary>")
+		m.out.WriteString("<summary>" + inline(inner) + "</summary>\n")
+		m.at++
+		return
+	default:
+		m.paragraph()
+		return
+	}
+	_, rest, _ := strings.Cut(trimmed, ">")
+	m.lines[m.at] = rest
+}
+
+func (m *mdown) quote() {
+	var inner []string
+	for m.at < len(m.lines) && strings.HasPrefix(strings.TrimSpace(m.lines[m.at]), ">") {
+		l := strings.TrimPrefix(strings.TrimSpace(m.lines[m.at]), ">")
+		inner = append(inner, strings.TrimPrefix(l, " "))
+		m.at++
+	}
+	m.out.WriteString("<blockquote>\n" + string(nested(inner)) + "</blockquote>\n")
+}
+
+// nested renders lines as a document of their own. Each level of nesting takes
+// away at least one character of each line, so it ends.
+func nested(lines []string) template.HTML {
+	return markdown(strings.Join(lines, "\n"))
+}
+
+func (m *mdown) list(indent int) {
+	first := mdBullet.FindStringSubmatch(m.lines[m.at])
+	tag := "ul"
+	if c := first[2][0]; c >= '0' && c <= '9' {
+		tag = "ol"
+	}
+	m.out.WriteString("<" + tag + ">\n")
+	for m.at < len(m.lines) {
+		b := mdBullet.FindStringSubmatch(m.lines[m.at])
+		if b == nil || indentOf(m.lines[m.at]) != indent || mdRule.MatchString(m.lines[m.at]) {
+			break
+		}
+		m.at++
+		text := b[3]
+		var inner []string
+		for m.at < len(m.lines) {
+			l := m.lines[m.at]
+			if strings.TrimSpace(l) != "" && indentOf(l) <= indent {
+				break
+			}
+			if strings.TrimSpace(l) == "" && (m.at+1 >= len(m.lines) || indentOf(m.lines[m.at+1]) <= indent) {
+				break
+			}
+			inner = append(inner, strings.TrimPrefix(l, strings.Repeat(" ", min(indentOf(l), indent+2))))
+			m.at++
+		}
+		m.out.WriteString("<li>" + checkbox(text))
+		if len(inner) > 0 {
+			m.out.WriteString("\n" + string(nested(inner)))
+		}
+		m.out.WriteString("</li>\n")
+	}
+	m.out.WriteString("</" + tag + ">\n")
+}
+
+func checkbox(text string) string {
+	for mark, box := range map[string]string{"[ ] ": `<input type="checkbox" disabled> `, "[x] ": `<input type="checkbox" disabled checked> `, "[X] ": `<input type="checkbox" disabled checked> `} {
+		if rest, ok := strings.CutPrefix(text, mark); ok {
+			return box + inline(rest)
+		}
+	}
+	return inline(text)
+}
+
+func (m *mdown) table() {
+	row := func(tag, line string) {
+		m.out.WriteString("<tr>")
+		for _, c := range cells(line) {
+			m.out.WriteString("<" + tag + ">" + inline(c) + "</" + tag + ">")
+		}
+		m.out.WriteString("</tr>\n")
+	}
+	m.out.WriteString("<table>\n")
+	row("th", m.lines[m.at])
+	for m.at += 2; m.at < len(m.lines) && strings.Contains(m.lines[m.at], "|"); m.at++ {
+		row("td", m.lines[m.at])
+	}
+	m.out.WriteString("</table>\n")
+}
+
+// cells splits a row at its pipes, except escaped ones.
+func cells(line string) []string {
+	line = strings.TrimPrefix(strings.TrimSpace(line), "|")
+	if strings.HasSuffix(line, "|") && !strings.HasSuffix(line, `\|`) {
+		line = line[:len(line)-1]
+	}
+	parts := strings.Split(strings.ReplaceAll(line, `\|`, "\x00"), "|")
+	for i := range parts {
+		parts[i] = strings.TrimSpace(strings.ReplaceAll(parts[i], "\x00", "|"))
+	}
+	return parts
+}
+
+func (m *mdown) paragraph() {
+	var text []string
+	for begin := m.at; m.at < len(m.lines); m.at++ {
+		l := strings.TrimSpace(m.lines[m.at])
+		if l == "" || m.at > begin && (strings.HasPrefix(l, "```") || strings.HasPrefix(l, ">") || mdHeading.MatchString(l) ||
+			mdBullet.MatchString(m.lines[m.at]) || strings.HasPrefix(l, "<details") || strings.HasPrefix(l, "</details")) {
+			break
+		}
+		text = append(text, l)
+	}
+	m.out.WriteString("<p>" + inline(strings.Join(text, "\n")) + "</p>\n")
+}
+
+var (
+	mdCode   = regexp.MustCompile("(`+)([^`]|[^`].*?[^`])(`+)")
+	mdLink   = regexp.MustCompile(`\[([^\[\]]+)\]\((https?://[^\s()<>]+)\)`)
+	mdAuto   = regexp.MustCompile(`(^|[\s(])(https?://[^\s<>()\x00]+[^\s<>().,;:!?\x00])`)
+	mdBold   = regexp.MustCompile(`\*\*([^*\n]+)\*\*|__([^_\n]+)__`)
+	mdItalic = regexp.MustCompile(`(^|[\s(])(?:\*([^*\s][^*\n]*)\*|_([^_\s][^_\n]*)_)`)
+	mdStrike = regexp.MustCompile(`~~([^~\n]+)~~`)
+	mdEscape = regexp.MustCompile("\\\\([\\\\`*_{}\\[\\]()#+.!|<>~@-])")
+)
+
+// inline renders the insides of a block. Finished pieces are put aside under
+// numbers between NUL bytes, which the text cannot hold, so that no later rule
+// sees them.
+func inline(text string) string {
+	text = strings.ReplaceAll(text, "\x00", "")
+	var aside []string
+	keep := func(s string) string {
+		aside = append(aside, s)
+		return "\x00" + itoa(len(aside)-1) + "\x00"
+	}
+	text = mdCode.ReplaceAllStringFunc(text, func(s string) string {
+		p := mdCode.FindStringSubmatch(s)
+		if len(p[1]) != len(p[3]) {
+			return s
+		}
+		return keep("<code>" + html.EscapeString(strings.TrimSpace(p[2])) + "</code>")
+	})
+	text = mdEscape.ReplaceAllStringFunc(text, func(s string) string { return keep(html.EscapeString(s[1:])) })
+	text = mdTag.ReplaceAllString(text, "")
+	text = mdLink.ReplaceAllStringFunc(text, func(s string) string {
+		p := mdLink.FindStringSubmatch(s)
+		return keep(`<a rel="nofollow" href="`+html.EscapeString(p[2])+`">`) + p[1] + keep("</a>")
+	})
+	text = mdAuto.ReplaceAllStringFunc(text, func(s string) string {
+		p := mdAuto.FindStringSubmatch(s)
+		return p[1] + keep(`<a rel="nofollow" href="`+html.EscapeString(p[2])+`">`+html.EscapeString(p[2])+"</a>")
+	})
+	text = html.EscapeString(text)
+	text = mdBold.ReplaceAllString(text, "<strong>$1$2</strong>")
+	text = mdItalic.ReplaceAllString(text, "$1<em>$2$3</em>")
+	text = mdStrike.ReplaceAllString(text, "<del>$1</del>")
+	text = strings.ReplaceAll(text, "\n", "<br>\n")
+	for i, s := range aside {
+		text = strings.Replace(text, "\x00"+itoa(i)+"\x00", s, 1)
+	}
+	return text
+}
