@@ -173,7 +173,7 @@ func (p *pass) handChanges(c *promotion.BaseChange, landed []promotion.Pair) []p
 // out is barred, so that it does not come back at once.
 func (p *pass) adopt(pair promotion.Pair, c *promotion.BaseChange) {
 	changes := c.Places[pair]
-	after := lastValue(changes)
+	after := p.resolved(pair.Artifact, lastValue(changes))
 	r := promotion.Record{
 		Kind: promotion.RecordAdopt, Environment: pair.Environment, Artifact: p.artifact(pair.Artifact, after), Base: p.base(),
 		Places: changes, Actor: promotion.Actor{Kind: "person", Person: c.MergedBy}, Reason: "changed by hand",

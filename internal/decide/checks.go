@@ -28,6 +28,10 @@ func (p *pass) promotionCheck(pair promotion.Pair, kind string, r promotion.Reco
 		Pair: pair, Head: head, Conclusion: "action_required",
 		Summary: prose.Check(kind, pair, p.previous(pair, r), target(r), vs, ""),
 	}
+	c.Actions = []promotion.Button{{Label: "Hold", Description: "Stop promotions of this artifact here", Identifier: "hold"}}
+	if r, ok := p.freeze[pair.String()]; ok && r.Kind == promotion.RecordFreeze {
+		c.Actions = []promotion.Button{{Label: "Resume", Description: "Let promotions go on here", Identifier: "resume"}}
+	}
 	switch promotion.Worst(vs) {
 	case promotion.StatusPass:
 		c.Conclusion, c.Title = "success", "Every gate passes"

@@ -170,7 +170,7 @@ func (p *pass) start() {
 	p.plan.StartLedger = true
 	p.plan.Base = p.s.Base.Head
 	for _, pair := range p.pairs {
-		v := p.value(pair)
+		v := p.resolved(pair.Artifact, p.value(pair))
 		p.record(promotion.Record{
 			Kind: promotion.RecordAdopt, Environment: pair.Environment, Artifact: p.artifact(pair.Artifact, v),
 			Base: p.base(), Places: adopted(p.s.Places[pair]), Actor: promotion.Actor{Kind: "rung", Person: p.s.App},
@@ -179,6 +179,20 @@ func (p *pass) start() {
 		p.idle(pair, "")
 	}
 	p.plan.Next = p.s.Now
+}
+
+// resolved adds the digest that the registry serves for a version that is not
+// pinned, so that a rollback can come back to it.
+func (p *pass) resolved(name promotion.Artifact, v promotion.Value) promotion.Value {
+	if v.Digest != "" {
+		return v
+	}
+	for _, r := range p.s.Available[name].Releases {
+		if r.Version == v.Version {
+			v.Digest = r.Digest
+		}
+	}
+	return v
 }
 
 // onboard asks for the pull request that pins the ledger in rung.yaml.

@@ -16,6 +16,9 @@ func (p *pass) facts(pair promotion.Pair, kind string, r promotion.Record, head 
 		Places: r.Places, Base: p.s.Base.Head, Causers: r.Causers, Rules: p.s.Rules, Freezes: p.freezes(pair),
 		Artifact: promotion.ArtifactFacts{Name: pair.Artifact, Previous: p.value(pair)},
 	}
+	if f.Places == nil {
+		f.Places = []promotion.PlaceChange{}
+	}
 	if env != nil {
 		f.Environment = *env
 	}

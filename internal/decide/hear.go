@@ -198,17 +198,25 @@ func (p *pass) reply(c *promotion.Command, react, text string) {
 }
 
 func (p *pass) done(c *promotion.Command) {
-	p.plan.Comments = append(p.plan.Comments, promotion.Comment{To: c.Comment, React: "+1"})
+	if c.Comment != 0 {
+		p.plan.Comments = append(p.plan.Comments, promotion.Comment{To: c.Comment, React: "+1"})
+	}
 }
 
 // heard reports whether the standing record of a subject is this command's own
 // or younger than it: then the command is answered, not done again.
 func heard(c *promotion.Command, r promotion.Record) bool {
-	return r.Kind != "" && (r.Cause.Kind == "comment" && r.Cause.ID == fmt.Sprint(c.Comment) || r.IssuedAt.After(c.At))
+	_, own := because(c)
+	return r.Kind != "" && (r.Cause.Kind == own.Kind && r.Cause.ID == own.ID || r.IssuedAt.After(c.At))
 }
 
+// because is who said a command, and the event that it came with.
 func because(c *promotion.Command) (promotion.Actor, promotion.Cause) {
-	return promotion.Actor{Kind: "person", Person: c.Author}, promotion.Cause{Kind: "comment", ID: fmt.Sprint(c.Comment), At: c.At}
+	cause := promotion.Cause{Kind: "comment", ID: fmt.Sprint(c.Comment), At: c.At}
+	if c.Comment == 0 {
+		cause = promotion.Cause{Kind: "click", ID: c.Click, At: c.At}
+	}
+	return promotion.Actor{Kind: "person", Person: c.Author}, cause
 }
 
 // sayRollback turns the command into a wish: the digest of this pull request,
@@ -232,7 +240,7 @@ func (p *pass) sayRollback(c *promotion.Command, pair promotion.Pair) {
 		}
 	}
 	if rec, barred := p.barred(bad.Digest); barred && heard(c, rec) {
-		if r := p.open[pair].Record; r.Restores != "" || rec.Cause.ID != fmt.Sprint(c.Comment) {
+		if _, own := because(c); p.open[pair].Record.Restores != "" || rec.Cause.ID != own.ID {
 			p.reply(c, "eyes", fmt.Sprintf("%s is already being rolled back in %s.", prose.Value(bad), pair.Environment))
 			return
 		}

@@ -80,7 +80,7 @@ func (p *pass) click(h hint.Hint) {
 	if !ok {
 		return
 	}
-	cmd.At, cmd.Author = p.s.Now, h.Sender
+	cmd.At, cmd.Author, cmd.Click = h.At.UTC(), h.Sender, h.Delivery
 	for _, pr := range p.s.PullRequests {
 		if pr.Head == h.Head {
 			cmd.PullRequest = pr.Number

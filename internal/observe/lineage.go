@@ -31,7 +31,7 @@ func (p *pass) lineage(ctx context.Context, st *promotion.LedgerState) error {
 		if _, _, err := p.Git.CatchUp(ctx, st.Base, p.s.Base.Head); err != nil && !errors.Is(err, gitrepo.ErrMissing) {
 			return err
 		}
-		cited, err := p.cited(ctx)
+		cited, err := p.cited(ctx, false)
 		if err != nil {
 			return err
 		}
@@ -55,8 +55,9 @@ func (p *pass) lineage(ctx context.Context, st *promotion.LedgerState) error {
 const maxCited = 50
 
 // cited is the newest ledger commit that the base branch cites, looking back a
-// bounded way along the first parents.
-func (p *pass) cited(ctx context.Context) (promotion.Hash, error) {
+// bounded way along the first parents: those that are here, or, with far, those
+// that have to be fetched too.
+func (p *pass) cited(ctx context.Context, far bool) (promotion.Hash, error) {
 	at := p.s.Base.Head
 	for range maxCited {
 		c, err := p.Git.Commit(ctx, at)
@@ -70,7 +71,7 @@ func (p *pass) cited(ctx context.Context) (promotion.Hash, error) {
 			break
 		}
 		at = c.Parents[0]
-		if !p.Git.Cached(at) {
+		if !far && !p.Git.Cached(at) {
 			break // beyond what was fetched for the changes; an older citation protects less than it costs
 		}
 	}

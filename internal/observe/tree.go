@@ -217,7 +217,11 @@ func (p *pass) ledger(ctx context.Context) error {
 		p.s.Ledger.Problem = fmt.Sprintf("the ledger is lost: rung.yaml names %s as its first commit, and there is no branch rung/ledger%s", pinned.Short(), restore)
 		return nil
 	case tip == "":
-		return nil
+		cited, err := p.cited(ctx, true)
+		if cited != "" {
+			p.s.Ledger.Problem = fmt.Sprintf("the ledger is lost: the base branch cites its commit %s, and there is no branch rung/ledger%s", cited.Short(), restore)
+		}
+		return err
 	case tip == p.mem.tip && p.mem.ledger.Problem == "" && p.mem.ledger.Tip == tip:
 		p.s.Ledger = p.mem.ledger
 	default:

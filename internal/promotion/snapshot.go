@@ -309,8 +309,10 @@ type Release struct {
 
 // Command is one slash command as it came in.
 type Command struct {
-	// Comment is the comment's number: the command's identity.
-	Comment int64     `json:"comment"`
+	// Comment is the comment's number: the command's identity. It is 0 for a
+	// button, whose identity is the delivery in Click.
+	Comment int64     `json:"comment,omitempty"`
+	Click   string    `json:"click,omitempty"`
 	At      time.Time `json:"at"`
 	// PullRequest is where it was said; 0 for a plain issue.
 	PullRequest int    `json:"pullRequest"`

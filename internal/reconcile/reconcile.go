@@ -140,6 +140,9 @@ func (r *Reconciler) Once(ctx context.Context, owner string) (bool, error) {
 	case errors.Is(err, ErrGone), errors.Is(err, forge.ErrUninstalled):
 		r.forget(work.Key)
 		return true, r.c.Queue.Done(pass, *work, time.Time{})
+	case errors.Is(err, forge.ErrSuspended):
+		// Parked: an event comes when it is unsuspended.
+		return true, r.lost(r.c.Queue.Done(pass, *work, now.Add(r.c.Resync)))
 	case err != nil:
 		at := r.retryAt(err, work.Attempt, now)
 		r.c.Log.Warn().Err(err).Str("key", string(work.Key)).Int("attempt", work.Attempt).Time("retry", at).Msg("pass failed")
