@@ -69,11 +69,18 @@ func New(dir string, options gitstore.Options) (*Store, error) {
 	return s, nil
 }
 
+// goodGits remembers the binaries that findGit has found new enough, since a
+// test run makes very many stores.
+var goodGits sync.Map
+
 func findGit() (string, error) {
 	const install = "install git 2.38 or newer and put it on PATH"
 	path, err := exec.LookPath("git")
 	if err != nil {
 		return "", fmt.Errorf("the git store on disk needs the git binary: %s: %w", install, err)
+	}
+	if _, good := goodGits.Load(path); good {
+		return path, nil
 	}
 	out, err := exec.Command(path, "version").Output() // #nosec G204 -- git, as found on PATH
 	if err != nil {
@@ -88,6 +95,7 @@ func findGit() (string, error) {
 	if errMajor != nil || errMinor != nil || major < 2 || (major == 2 && minor < oldestMinor) {
 		return "", fmt.Errorf("%s is version %s.%s, too old: %s", path, match[1], match[2], install)
 	}
+	goodGits.Store(path, true)
 	return path, nil
 }
 

@@ -23,8 +23,8 @@ func (r *repository) MergeTree(ctx context.Context, ours, theirs string) (string
 	if err != nil {
 		return "", nil, err
 	}
-	m := merger{ctx: ctx, r: r}
-	tree, err := m.trees("", base, r.commit(ours).tree, r.commit(theirs).tree)
+	m := merger{r: r}
+	tree, err := m.trees(ctx, "", base, r.commit(ours).tree, r.commit(theirs).tree)
 	if err != nil {
 		return "", nil, err
 	}
@@ -53,8 +53,8 @@ func (r *repository) baseTree(ctx context.Context, bases []string) (string, erro
 				return "", err
 			}
 		}
-		m := merger{ctx: ctx, r: r, inner: true}
-		merged, err := m.trees("", ancestor, tree, r.commit(bases[i]).tree)
+		m := merger{r: r, inner: true}
+		merged, err := m.trees(ctx, "", ancestor, tree, r.commit(bases[i]).tree)
 		if err != nil {
 			return "", err
 		}
@@ -65,7 +65,6 @@ func (r *repository) baseTree(ctx context.Context, bases []string) (string, erro
 
 // merger carries one merge.
 type merger struct {
-	ctx       context.Context //nolint:containedctx // lives as long as one call
 	r         *repository
 	inner     bool // among merge bases
 	conflicts []string
@@ -73,14 +72,14 @@ type merger struct {
 
 // trees merges three trees, any of which may be absent (""), and returns the
 // result, "" if nothing is left in it.
-func (m *merger) trees(dir, base, ours, theirs string) (string, error) {
+func (m *merger) trees(ctx context.Context, dir, base, ours, theirs string) (string, error) {
 	switch {
 	case ours == theirs, theirs == base:
 		return ours, nil
 	case ours == base:
 		return theirs, nil
 	}
-	if err := m.ctx.Err(); err != nil {
+	if err := ctx.Err(); err != nil {
 		return "", err
 	}
 	var sides [3]map[string]entry
@@ -98,7 +97,7 @@ func (m *merger) trees(dir, base, ours, theirs string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		subtree, err := m.trees(path+"/", b.subtree().id, o.subtree().id, t.subtree().id)
+		subtree, err := m.trees(ctx, path+"/", b.subtree().id, o.subtree().id, t.subtree().id)
 		if err != nil {
 			return "", err
 		}

@@ -114,7 +114,8 @@ type Repository interface {
 	// MergeTree merges two commits' trees against their merge base and
 	// returns the resulting tree. conflicts holds the paths that could not be
 	// merged, sorted; tree is empty then. Commits without a common ancestor
-	// are ErrNotFound.
+	// are ErrNotFound. Whether a renamed file is followed is the store's
+	// affair: gitdisk does as GitHub does, gitmem sees a deletion and a new file.
 	MergeTree(ctx context.Context, ours, theirs string) (tree string, conflicts []string, err error)
 	// Log lists the commits reachable from tip but not from any of exclude,
 	// newest first by committer time (a child before its parents), at most

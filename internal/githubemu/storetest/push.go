@@ -21,7 +21,7 @@ import (
 // packed is an object for a push: whole, or as a delta against base.
 type packed struct {
 	kind, data string
-	base, id   string // of a thin pack's REF_DELTA
+	base       string // of a thin pack's REF_DELTA
 }
 
 func (p packed) ID() string {
@@ -137,9 +137,8 @@ func (c *client) send(capabilities string, pack []byte, updates ...gitstore.RefU
 
 // next is a commit on parent that changes one file, and the objects it takes:
 // the trees as deltas against those they replace.
-func (w *world) next(message, parent string, before files, path, text string) (string, []packed) {
+func (w *world) next(message, parent, path, text string) (string, []packed) {
 	w.Helper()
-	after := before.and(files{path: text})
 	blob := packed{kind: "blob", data: text}
 	objects := []packed{blob}
 	id, mode := blob.ID(), "100644"
@@ -159,7 +158,6 @@ func (w *world) next(message, parent string, before files, path, text string) (s
 	}
 	w.clock += 60
 	commit := packed{kind: "commit", data: w.commitText(message, id, w.clock, parent)}
-	_ = after
 	return commit.ID(), append(objects, commit)
 }
 
@@ -183,7 +181,7 @@ func pushWorld(w *world) (c *client, main, next string, pack []byte) {
 	w.Helper()
 	main = w.commit("one", many())
 	w.set("refs/heads/main", main)
-	next, objects := w.next("two", main, many(), values, "image: app-1:2.0.0\n")
+	next, objects := w.next("two", main, values, "image: app-1:2.0.0\n")
 	return w.client(), main, next, w.pack(objects...)
 }
 
@@ -330,7 +328,7 @@ var pushTests = map[string]func(*world){
 		var wg sync.WaitGroup
 		results := make([]report, 8)
 		for i := range results {
-			next, objects := w.next(fmt.Sprint("writer ", i), main, many(), values, fmt.Sprint("by: ", i, "\n"))
+			next, objects := w.next(fmt.Sprint("writer ", i), main, values, fmt.Sprint("by: ", i, "\n"))
 			pack, c := w.pack(objects...), w.client()
 			wg.Go(func() {
 				results[i] = c.send(atomic, pack,
