@@ -59,14 +59,17 @@ func (w *world) mint() string {
 	return tok.GetToken()
 }
 
-// TestStockGit clones and pushes with git itself, on both stores.
+// stores are what the emulator can stand on.
+var stores = map[string]func(*testing.T) tweak{
+	"disk":   onDisk,
+	"memory": func(*testing.T) tweak { return func(*githubemu.Config) {} },
+}
+
+// TestStockGit clones and pushes with git itself.
 func TestStockGit(t *testing.T) {
-	stores := map[string]func(*testing.T) tweak{
-		"disk":   onDisk,
-		"memory": func(*testing.T) tweak { return func(*githubemu.Config) {} },
-	}
 	for name, store := range stores {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, store(t))
 			hooks := w.listen()
 			dir := filepath.Join(t.TempDir(), "clone")
@@ -110,6 +113,7 @@ func TestStockGit(t *testing.T) {
 
 // TestGitAccess tries doors that must be shut.
 func TestGitAccess(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	dir := filepath.Join(t.TempDir(), "clone")
 	for user, password := range map[string]string{"nobody": "", "x-access-token": "ghs_wrong", "eve": w.tokens["eve"]} {
@@ -131,8 +135,9 @@ func TestGitAccess(t *testing.T) {
 
 // TestPushRules pushes against protections and rulesets.
 func TestPushRules(t *testing.T) {
-	for name, store := range map[string]func(*testing.T) tweak{"disk": onDisk, "memory": func(*testing.T) tweak { return func(*githubemu.Config) {} }} {
+	for name, store := range stores {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, store(t))
 			dir := filepath.Join(t.TempDir(), "clone")
 			w.mustGit("", "clone", "-q", w.remote("bob", w.tokens["bob"]), dir)

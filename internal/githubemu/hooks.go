@@ -338,21 +338,12 @@ func (s *Server) Discard(id int64, unlisted bool) error {
 	return nil
 }
 
-// Flush waits until no webhook is waiting or on the wire. Those that faults
-// hold back are let go. With Config.Manual it sends them itself.
+// Flush waits until no webhook is waiting or on the wire. One that a fault holds
+// back until the next is let go when there is no next. With Config.Manual it
+// sends them itself.
 func (s *Server) Flush(ctx context.Context) error {
 	for {
-		s.mu.Lock()
-		for _, d := range s.hooks.waiting {
-			d.Held = false
-		}
-		idle := len(s.hooks.waiting) == 0 && s.hooks.flying == 0
-		changed := s.hooks.changed
-		s.hooks.wakeIf(len(s.hooks.waiting) > 0 && s.hooks.flying == 0)
-		if len(s.hooks.waiting) > 0 && s.hooks.flying == 0 {
-			changed = s.hooks.changed
-		}
-		s.mu.Unlock()
+		idle, changed := s.idle()
 		if idle {
 			return nil
 		}
@@ -367,10 +358,16 @@ func (s *Server) Flush(ctx context.Context) error {
 	}
 }
 
-func (q *hookQueue) wakeIf(cond bool) {
-	if cond {
-		q.wake()
+// idle tells whether nothing is left to send, and what will be closed when
+// that may have changed.
+func (s *Server) idle() (bool, <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q := &s.hooks
+	if q.flying == 0 && len(q.waiting) > 0 && !slices.ContainsFunc(q.waiting, func(d *delivery) bool { return !d.Held }) {
+		q.release()
 	}
+	return len(q.waiting) == 0 && q.flying == 0, q.changed
 }
 
 // Deliveries lists the deliveries made and waiting, oldest first.

@@ -132,7 +132,12 @@ func (l *limiter) perHour() int {
 	return 5000
 }
 
+// headers reports the limits, unless the answer is a fault's that says
+// otherwise.
 func (l *limiter) headers(h http.Header, now time.Time, name string) {
+	if h.Get("X-RateLimit-Remaining") != "" {
+		return
+	}
 	b := l.at(now, name)
 	h.Set("X-RateLimit-Limit", strconv.Itoa(l.perHour()))
 	h.Set("X-RateLimit-Remaining", strconv.Itoa(max(l.perHour()-b.used, 0)))

@@ -105,7 +105,7 @@ func (s *Server) table() []*route {
 	var all []*route
 	for _, part := range [][]*route{
 		s.appRoutes(), s.repoRoutes(), s.gitRoutes(), s.contentRoutes(), s.ruleRoutes(), s.pullRoutes(),
-		s.reviewRoutes(), s.issueRoutes(), s.commentRoutes(), s.checkRoutes(), s.statusRoutes(),
+		s.reviewRoutes(), s.commentRoutes(), s.issueRoutes(), s.checkRoutes(), s.statusRoutes(),
 		s.deploymentRoutes(), s.peopleRoutes(), s.hookRoutes(), s.metaRoutes(), s.lateContentRoutes(),
 	} {
 		all = append(all, part...)

@@ -197,7 +197,7 @@ type received struct {
 func (h *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	raw, err := github.ValidatePayload(r, []byte(secret))
 	rec := received{event: r.Header.Get("X-GitHub-Event"), guid: r.Header.Get("X-GitHub-Delivery"), header: r.Header, valid: err == nil, raw: raw}
-	rec.body, _ = github.ParseWebHook(rec.event, raw)
+	rec.body, _ = github.ParseWebHook(rec.event, raw) // some events are beyond it
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.got = append(h.got, rec)
