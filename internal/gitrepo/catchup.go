@@ -2,7 +2,6 @@ package gitrepo
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -64,57 +63,74 @@ func (r *Remote) localLine(a, b id) ([]Commit, error) {
 	return h.line, nil
 }
 
+const (
+	// treesDepth is the depth up to which history is asked for with its trees;
+	// deeper, the commits alone are looked at first.
+	treesDepth = 16
+	// doneDepth is the first of the two depths tried when the server doesn't
+	// see from below to.
+	doneDepth = 16
+)
+
 // deepen fetches more and more of b's history until the first-parent line
 // reaches a, or can't.
 func (r *Remote) deepen(ctx context.Context, a, b id) ([]Commit, Relation, error) {
-	const op = "catch up"
-	done, rounds := false, 0
+	done, doneRounds := false, 0
 	for depth := 1; ; {
-		spec := fetchSpec{op: op, wants: []id{b}, from: a, deepen: depth, filter: blobless, thin: true, done: done}
-		answer, err := r.fetch(ctx, spec)
+		withTrees := depth <= treesDepth && !done
+		answer, got, err := r.probe(ctx, a, b, depth, done, withTrees)
 		if err != nil {
 			return nil, 0, err
 		}
-		if answer.pack == nil {
-			switch {
-			case !answer.acknowledged:
+		if got == nil {
+			if !answer.acknowledged {
 				return nil, Diverged, nil // the server doesn't know a
-			case done:
-				return nil, 0, fmt.Errorf("git %s: %w: no pack in the answer", op, ErrProtocol)
 			}
 			// b is behind a, or beside it, or a clock went back: only a few
 			// more commits are worth looking at.
 			done, depth = true, doneDepth
 			continue
 		}
-		got, err := r.take(ctx, op, answer.pack)
-		if err != nil {
-			return nil, 0, err
-		}
 		h, err := judge(func(i id) (object, bool) { o, ok := got[i]; return o, ok }, a, b)
 		if err != nil {
 			return nil, 0, err
 		}
+		if done {
+			doneRounds++
+		}
 		switch {
+		case h.relation == Ahead && !withTrees:
+			_, _, err := r.probe(ctx, a, b, len(h.line), true, true)
+			return h.line, Ahead, err
 		case h.relation != 0:
 			return h.line, h.relation, nil
-		case done && rounds == 1 && h.ancestor:
+		case doneRounds == 2 && h.ancestor:
 			return nil, Foxtrot, nil
-		case done && rounds == 1:
+		case doneRounds == 2:
 			return nil, Diverged, nil
 		case depth >= r.options.MaxCatchUp:
 			return nil, TooFar, nil
-		}
-		if done {
-			rounds++
 		}
 		depth = min(depth*4, r.options.MaxCatchUp)
 	}
 }
 
-// doneDepth is the first of the two depths tried when the server doesn't see
-// from below to.
-const doneDepth = 16
+// probe fetches b's history to a depth, as one who has a. Without a pack in
+// the answer the objects are nil.
+func (r *Remote) probe(ctx context.Context, a, b id, depth int, done, trees bool) (fetchAnswer, map[id]object, error) {
+	const op = "catch up"
+	spec := fetchSpec{op: op, wants: []id{b}, from: a, deepen: depth, filter: blobless, thin: true, done: done}
+	fetch := r.fetch
+	if !trees {
+		fetch = r.fetchTreeless
+	}
+	answer, err := fetch(ctx, spec)
+	if err != nil || (answer.pack == nil && !done) {
+		return answer, nil, err
+	}
+	got, err := r.take(ctx, op, answer.pack)
+	return answer, got, err
+}
 
 // history is what the commits at hand say of a and b.
 type history struct {

@@ -220,3 +220,53 @@ func TestCatchUpAfterEviction(t *testing.T) {
 	checkLine(t, b, r, start, got, true)
 	t.Log(s.calls())
 }
+
+// TestMergeBase compares with stock git, and counts requests.
+func TestMergeBase(t *testing.T) {
+	s := newGitServer(t)
+	b := s.repo("shop.git")
+	root := b.commit("start", files(5))
+	main := line(b, 30, "main", root)
+	recent := line(b, 2, "recent", main[27])
+	old := line(b, 3, "old", main[2])
+	updated := b.commit("update branch", nil, old[2], main[20])
+	crossed := b.commit("crossed", nil, main[29], old[1])
+	alone := b.commit("another root", map[string]string{"x": "x"})
+	b.setRef("refs/heads/main", main[29])
+	for _, c := range []struct {
+		name  string
+		a, b  promotion.Hash
+		calls int
+	}{
+		{"a recent branch", main[29], recent[1], 1},
+		{"an old branch", main[29], old[2], 2},
+		{"an old branch, updated", main[29], updated, 1},
+		{"an ancestor", main[29], main[20], 1},
+		{"a descendant", main[20], main[29], 1},
+		{"the same", main[3], main[3], 0},
+		{"after a merge of the other", crossed, old[2], 2},
+		{"unrelated", main[29], alone, 4},
+		{"a nearer one behind the second parent", main[29], b.commit("second", nil, main[3], b.commit("x", map[string]string{"q": "q"}, main[20])), 1},
+	} {
+		for _, filter := range []string{"true", "false"} {
+			b.config("uploadpackfilter.tree.allow", filter)
+			r := b.open(Options{})
+			if _, err := r.uploadCapabilities(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			s.calls()
+			got, ok, err := r.MergeBase(t.Context(), c.a, c.b)
+			if err != nil {
+				t.Fatal(c.name, err)
+			}
+			calls := s.calls()
+			if n := len(calls); n > c.calls && filter == "true" || n > c.calls+1 {
+				t.Errorf("%s: %d requests, want at most %d: %v", c.name, n, c.calls, calls)
+			}
+			want, _ := try(b.dir, nil, "git", "merge-base", string(c.a), string(c.b))
+			if string(got) != strings.TrimSpace(want) || ok != (want != "") {
+				t.Errorf("%s: %q %v, git says %q", c.name, got, ok, want)
+			}
+		}
+	}
+}

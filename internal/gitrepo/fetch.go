@@ -24,6 +24,9 @@ const (
 // take unpacks an answer into the cache and returns its objects. Bases of a
 // thin pack that the cache has lost are fetched.
 func (r *Remote) take(ctx context.Context, op string, pack []byte) (map[id]object, error) {
+	if pack == nil {
+		return nil, fmt.Errorf("git %s: %w: no pack in the answer", op, ErrProtocol)
+	}
 	p, err := scanPack(pack, packLimits{objects: r.options.MaxObjects, inflated: inflation * r.options.MaxResponse})
 	if err != nil {
 		return nil, fmt.Errorf("git %s: %w", op, err)
@@ -72,9 +75,6 @@ func (r *Remote) wanted(ctx context.Context, ids []id) (map[id]object, error) {
 		answer, err := r.fetch(ctx, fetchSpec{op: op, wants: ids[:n], filter: blobless, done: true})
 		if err != nil {
 			return nil, err
-		}
-		if answer.pack == nil {
-			return nil, fmt.Errorf("git %s: %w: no pack in the answer", op, ErrProtocol)
 		}
 		got, err := r.take(ctx, op, answer.pack)
 		if err != nil {
@@ -146,19 +146,17 @@ func (r *Remote) Fetch(ctx context.Context, commit promotion.Hash) error {
 			return nil
 		}
 	}
-	_, err = r.fetchShallow(ctx, i, blobless)
+	_, err = r.fetchShallow(ctx, i, r.fetch)
 	return err
 }
 
-// fetchShallow fetches one commit at depth 1 and returns it.
-func (r *Remote) fetchShallow(ctx context.Context, i id, filter string) (object, error) {
+// fetchShallow fetches one commit at depth 1, with trees or without, and
+// returns it.
+func (r *Remote) fetchShallow(ctx context.Context, i id, fetch func(context.Context, fetchSpec) (fetchAnswer, error)) (object, error) {
 	const op = "fetch"
-	answer, err := r.fetch(ctx, fetchSpec{op: op, wants: []id{i}, deepen: 1, filter: filter, done: true})
+	answer, err := fetch(ctx, fetchSpec{op: op, wants: []id{i}, deepen: 1, filter: blobless, done: true})
 	if err != nil {
 		return object{}, err
-	}
-	if answer.pack == nil {
-		return object{}, fmt.Errorf("git %s: %w: no pack in the answer", op, ErrProtocol)
 	}
 	got, err := r.take(ctx, op, answer.pack)
 	if err != nil {
@@ -179,7 +177,7 @@ func (r *Remote) Commit(ctx context.Context, hash promotion.Hash) (Commit, error
 	}
 	o, ok := r.store.get(i)
 	if !ok {
-		if o, err = r.fetchCommit(ctx, i); err != nil {
+		if o, err = r.fetchShallow(ctx, i, r.fetchTreeless); err != nil {
 			return Commit{}, err
 		}
 	}
@@ -189,20 +187,22 @@ func (r *Remote) Commit(ctx context.Context, hash promotion.Hash) (Commit, error
 	return parseCommit(o)
 }
 
-// fetchCommit fetches a commit without its trees; a server that refuses the
-// treeless filter is asked for the trees as well from then on.
-func (r *Remote) fetchCommit(ctx context.Context, i id) (object, error) {
-	if r.servers.refusesTreeless(r.server) {
-		return r.fetchShallow(ctx, i, blobless)
+// fetchTreeless fetches commits without their trees; a server that refuses
+// that filter is asked for the trees as well from then on.
+func (r *Remote) fetchTreeless(ctx context.Context, spec fetchSpec) (fetchAnswer, error) {
+	if !r.servers.refusesTreeless(r.server) {
+		spec.filter = treeless
+		answer, err := r.fetch(ctx, spec)
+		if err == nil || !errors.Is(err, ErrProtocol) {
+			return answer, err
+		}
+		spec.filter = blobless
+		if answer, again := r.fetch(ctx, spec); again == nil {
+			r.servers.setRefusesTreeless(r.server)
+			return answer, nil
+		}
+		return fetchAnswer{}, err
 	}
-	o, err := r.fetchShallow(ctx, i, treeless)
-	if err == nil || !errors.Is(err, ErrProtocol) {
-		return o, err
-	}
-	o, again := r.fetchShallow(ctx, i, blobless)
-	if again != nil {
-		return object{}, err
-	}
-	r.servers.setRefusesTreeless(r.server)
-	return o, nil
+	spec.filter = blobless
+	return r.fetch(ctx, spec)
 }

@@ -411,3 +411,110 @@ func TestPushSignedCommits(t *testing.T) {
 	}
 	run(t, "", data, "ssh-keygen", "-q", "-Y", "verify", "-f", signers, "-I", "rung@acme.example", "-n", "git", "-s", filepath.Join(dir, "sig"))
 }
+
+// TestPushBaseLost: the server has lost the object that a difference was told
+// against; the push goes out again with whole objects.
+func TestPushBaseLost(t *testing.T) {
+	w := newPushWorld(t, nil)
+	r := w.remote
+	var lines strings.Builder
+	for n := range 100 {
+		fmt.Fprintf(&lines, "line %x\n", n*n*7919)
+	}
+	gone := w.repo.commit("gone", map[string]string{"big": lines.String()})
+	got, err := r.ReadFiles(t.Context(), mustCommit(t, r, gone).Tree, []string{"big"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry, _, err := r.Lookup(t.Context(), mustCommit(t, r, gone).Tree, "big")
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, err := parseID(entry.Hash)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.repo.git("prune", "--expire=now")
+	blob, err := r.writeBlob(append(bytes.Clone(got["big"]), "more\n"...), base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree, err := r.WriteTree([]Entry{{Name: "big", Mode: ModeFile, Hash: hashOf(blob)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, err := r.WriteCommit(t.Context(), CommitSpec{Tree: tree, Parents: []promotion.Hash{w.base}, Author: testIdent, Committer: testIdent, Message: "m"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.server.calls()
+	report, err := r.Push(t.Context(), []RefUpdate{{Ref: branchRef, New: head}}, PushOptions{})
+	if err != nil || w.repo.head(branchRef) != head {
+		t.Fatal(report, err)
+	}
+	if calls := w.server.calls(); len(calls) != 2 {
+		t.Error("want one push that fails and one that doesn't:", calls)
+	}
+	w.repo.fsck()
+}
+
+// TestPendingIsBounded: what was written first is dropped first, and a push
+// that would need it fails on the server and moves nothing.
+func TestPendingIsBounded(t *testing.T) {
+	w := newPushWorld(t, nil)
+	r := w.repo.open(Options{PendingBytes: 4000})
+	first := write(t, r, w.base, "first", map[string]FileChange{"a": text("a")})
+	for n := range 40 {
+		if _, err := r.WriteBlob([]byte(fmt.Sprint(n))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r.Cached(first) {
+		t.Fatal("nothing was dropped")
+	}
+	report, err := r.Push(t.Context(), []RefUpdate{{Ref: branchRef, New: first}}, PushOptions{})
+	if err == nil || w.repo.head(branchRef) != "" {
+		t.Fatal(report, err)
+	}
+	if first = write(t, r, w.base, "first", map[string]FileChange{"a": text("a")}); !r.Cached(first) {
+		t.Fatal("written again and not there")
+	}
+	if _, err := r.Push(t.Context(), []RefUpdate{{Ref: branchRef, New: first}}, PushOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestOneRemoteManyGoroutines: reading, writing and pushing side by side.
+func TestOneRemoteManyGoroutines(t *testing.T) {
+	w := newPushWorld(t, nil)
+	var wg sync.WaitGroup
+	for n := range 4 {
+		wg.Go(func() {
+			ctx := t.Context()
+			c, err := w.remote.Commit(ctx, w.base)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if list, err := w.remote.Walk(ctx, c.Tree, ""); err != nil || len(list) != 20 {
+				t.Error(len(list), err)
+			}
+			tree, err := w.remote.Rewrite(ctx, c.Tree, map[string]FileChange{fmt.Sprint("new/", n): text(fmt.Sprint(n))})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			head, err := w.remote.WriteCommit(ctx, CommitSpec{Tree: tree, Parents: []promotion.Hash{w.base}, Author: testIdent, Committer: testIdent, Message: "m"})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			ref := fmt.Sprint("refs/heads/w", n)
+			if _, err := w.remote.Push(ctx, []RefUpdate{{Ref: ref, New: head}}, PushOptions{}); err != nil || w.repo.head(ref) != head {
+				t.Error(ref, err)
+			}
+		})
+	}
+	wg.Wait()
+	w.repo.fsck()
+}

@@ -103,3 +103,7 @@ func (p PublicKey) VerifyRaw(message, signature []byte) error {
 	}
 	return nil
 }
+
+// Ed25519 is a copy of the key's 32 bytes, for libraries that verify
+// themselves.
+func (p PublicKey) Ed25519() ed25519.PublicKey { return append(ed25519.PublicKey(nil), p.raw[:]...) }
