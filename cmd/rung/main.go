@@ -60,13 +60,14 @@ var doesNotHold = &exitError{code: 1}
 
 // streams are where a command reads and writes; tests change them.
 type streams struct {
+	in       io.Reader
 	out, err io.Writer
 	env      []string
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], streams{out: os.Stdout, err: os.Stderr, env: os.Environ()})
+	code := run(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Environ()})
 	stop()
 	os.Exit(code)
 }

@@ -46,7 +46,8 @@ func (p *pass) command(c *promotion.Command) {
 		p.refuse(c, denied)
 		return
 	}
-	if text != "" && c.Verb != "freeze" && c.Verb != "unfreeze" && !(c.Digest != "" && strings.HasSuffix(c.Verb, "quarantine")) {
+	byDigest := c.Digest != "" && strings.HasSuffix(c.Verb, "quarantine")
+	if text != "" && c.Verb != "freeze" && c.Verb != "unfreeze" && !byDigest {
 		p.refuse(c, text)
 		return
 	}

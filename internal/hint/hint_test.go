@@ -24,8 +24,22 @@ func TestEveryFieldOfAShapeIsRead(t *testing.T) {
 		known[name] = true
 	}
 	for _, shape := range []any{
-		RefsMoved{}, PullRequest{}, Review{}, Command{}, Check{}, CheckSuite{}, Status{}, Deployment{}, Click{}, Rerequest{},
-		Published{}, Workflow{}, MergeGroup{}, Access{}, RepositoryChange{}, Refused{},
+		RefsMoved{},
+		PullRequest{},
+		Review{},
+		Command{},
+		Check{},
+		CheckSuite{},
+		Status{},
+		Deployment{},
+		Click{},
+		Rerequest{},
+		Published{},
+		Workflow{},
+		MergeGroup{},
+		Access{},
+		RepositoryChange{},
+		Refused{},
 	} {
 		for f := range reflect.TypeOf(shape).Fields() {
 			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); !known[name] {

@@ -27,7 +27,7 @@ const (
 	KindRefused     = "refused"      // Refused [the event's name]
 )
 
-// RefsMoved: a branch was created, moved or deleted.
+// RefsMoved says: a branch was created, moved or deleted.
 type RefsMoved struct {
 	// Ref is the full name, refs/heads/….
 	Ref string `json:"ref"`
@@ -40,7 +40,7 @@ type RefsMoved struct {
 	Sender promotion.Person `json:"sender"`
 }
 
-// PullRequest: somebody touched a pull request. rung's own touches make no
+// PullRequest says: somebody touched a pull request. rung's own touches make no
 // hint.
 type PullRequest struct {
 	Number int            `json:"number"`
@@ -52,7 +52,7 @@ type PullRequest struct {
 	Sender  promotion.Person `json:"sender"`
 }
 
-// Review: a review was submitted, edited or dismissed.
+// Review says: a review was submitted, edited or dismissed.
 type Review struct {
 	Number int    `json:"number"`
 	Action string `json:"action"`
@@ -61,7 +61,7 @@ type Review struct {
 	Sender promotion.Person `json:"sender"`
 }
 
-// Command: a new comment that begins with a slash and a letter, by a person.
+// Command says: a new comment that begins with a slash and a letter, by a person.
 // The head it speaks of is not in the event: it is the one seen when the
 // delivery came in.
 type Command struct {
@@ -77,7 +77,7 @@ type Command struct {
 	Line string `json:"line"`
 }
 
-// Check: a check run of another App completed.
+// Check says: a check run of another App completed.
 type Check struct {
 	Head promotion.Hash `json:"head"`
 	Name string         `json:"name"`
@@ -85,21 +85,21 @@ type Check struct {
 	App int64 `json:"app"`
 }
 
-// CheckSuite: all check runs of another App on a commit completed. More may
+// CheckSuite says: all check runs of another App on a commit completed. More may
 // follow.
 type CheckSuite struct {
 	Head promotion.Hash `json:"head"`
 	App  int64          `json:"app"`
 }
 
-// Status: a commit status was set by somebody else.
+// Status says: a commit status was set by somebody else.
 type Status struct {
 	SHA     promotion.Hash `json:"sha"`
 	Context string         `json:"context"`
 	State   string         `json:"state"`
 }
 
-// Deployment: a deployment got a status.
+// Deployment says: a deployment got a status.
 type Deployment struct {
 	SHA promotion.Hash `json:"sha"`
 	ID  int64          `json:"id"`
@@ -108,7 +108,7 @@ type Deployment struct {
 	State       string `json:"state"`
 }
 
-// Click: a person pressed a button on one of our check runs. Whether they may
+// Click says: a person pressed a button on one of our check runs. Whether they may
 // is for the reader to ask.
 type Click struct {
 	CheckRun   int64            `json:"checkRun"`
@@ -119,7 +119,7 @@ type Click struct {
 	Delivery string `json:"delivery"`
 }
 
-// Rerequest: somebody asked for one of our check runs, or all of them, again.
+// Rerequest says: somebody asked for one of our check runs, or all of them, again.
 type Rerequest struct {
 	// CheckRun is 0 when the whole suite is asked for.
 	CheckRun int64            `json:"checkRun,omitempty"`
@@ -127,9 +127,9 @@ type Rerequest struct {
 	Sender   promotion.Person `json:"sender"`
 }
 
-// Published: an artifact may have a new version. Artifact or Image names it;
+// Published says: an artifact may have a new version. Artifact or Image names it;
 // with neither, it is some artifact that Publisher publishes. An empty Version
-// means: look at the registry.
+// means says: look at the registry.
 type Published struct {
 	Artifact promotion.Artifact `json:"artifact,omitempty"`
 	// Image is an OCI repository in lower case, without tag or digest.
@@ -157,13 +157,13 @@ type Source struct {
 	Commit     promotion.Hash `json:"commit,omitempty"`
 }
 
-// Workflow: a workflow run completed.
+// Workflow says: a workflow run completed.
 type Workflow struct {
 	Head promotion.Hash `json:"head"`
 	Run  int64          `json:"run"`
 }
 
-// MergeGroup: a merge queue wants checks on a group, or dropped it.
+// MergeGroup says: a merge queue wants checks on a group, or dropped it.
 type MergeGroup struct {
 	Action  string         `json:"action"`
 	Head    promotion.Hash `json:"head"`
@@ -172,7 +172,7 @@ type MergeGroup struct {
 	BaseRef string         `json:"baseRef"`
 }
 
-// Access: what the installation may reach has changed.
+// Access says: what the installation may reach has changed.
 type Access struct {
 	// Event is installation, installation_repositories or
 	// installation_target.
@@ -183,14 +183,14 @@ type Access struct {
 	Installation int64  `json:"installation"`
 }
 
-// RepositoryChange: the repository was renamed, transferred, archived, …, or
+// RepositoryChange says: the repository was renamed, transferred, archived, …, or
 // its default branch changed.
 type RepositoryChange struct {
 	Action     string     `json:"action"`
 	Repository Repository `json:"repository"`
 }
 
-// Refused: an event was authentic, and something in it can't be used.
+// Refused says: an event was authentic, and something in it can't be used.
 type Refused struct {
 	Event    string `json:"event"`
 	Delivery string `json:"delivery"`

@@ -21,11 +21,10 @@ type memory struct {
 	policies  map[string][]byte
 	files     map[string]fileRead // places by blob, path and artifacts
 
-	ledger  promotion.LedgerState
-	tip     promotion.Hash // the last tip that was read
-	line    map[promotion.Hash]bool
-	exact   map[promotion.Hash]promotion.BaseChange // examined base commits
-	current promotion.Hash                          // the base head that line ends at
+	ledger promotion.LedgerState
+	tip    promotion.Hash // the last tip that was read
+	line   map[promotion.Hash]bool
+	exact  map[promotion.Hash]promotion.BaseChange // examined base commits
 
 	// cold means that nothing of the forge is known.
 	cold   bool

@@ -100,9 +100,19 @@ func (o *Observer) Observe(ctx context.Context, hints []hint.Hint) (*promotion.S
 		name string
 		do   func(context.Context) error
 	}{
-		{"base branch", p.branches}, {"configuration", p.configuration}, {"places", p.places}, {"ledger", p.ledger},
-		{"base changes", p.changes}, {"forge", p.forge}, {"promotion branches", p.heads}, {"registry", p.registry},
-		{"history", p.history}, {"health", p.health}, {"commands", p.commands}, {"pull requests", p.impacts}, {"people", p.people},
+		{"base branch", p.branches},
+		{"configuration", p.configuration},
+		{"places", p.places},
+		{"ledger", p.ledger},
+		{"base changes", p.changes},
+		{"forge", p.forge},
+		{"promotion branches", p.heads},
+		{"registry", p.registry},
+		{"history", p.history},
+		{"health", p.health},
+		{"commands", p.commands},
+		{"pull requests", p.impacts},
+		{"people", p.people},
 	} {
 		if err := step.do(ctx); err != nil {
 			return nil, fmt.Errorf("observe %s of %s: %w", step.name, o.Repository.FullName(), err)

@@ -28,10 +28,9 @@ const (
 
 // available is what a registry said of one artifact.
 type available struct {
-	image    string
-	at       time.Time
-	answer   promotion.Availability
-	resolved map[promotion.Version]promotion.Release
+	image  string
+	at     time.Time
+	answer promotion.Availability
 }
 
 // registry asks the registries for new versions: after an event, or when it is

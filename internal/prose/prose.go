@@ -196,10 +196,9 @@ func Body(p Promotion) string {
 		fmt.Fprintf(&b, " [Source changes](%s).", p.CompareURL)
 	}
 	b.WriteString("\n\n**What happens next.** The check `rung` shows every gate and what it waits for. ")
-	switch {
-	case p.Mode == promotion.ModeMerge:
+	if p.Mode == promotion.ModeMerge {
 		b.WriteString("Once all of them pass, rung merges this pull request; you may also merge it yourself when the check is green.")
-	default:
+	} else {
 		b.WriteString("Once all of them pass, the check turns green: merge this pull request to promote.")
 	}
 	if p.Kind != promotion.KindRollback {

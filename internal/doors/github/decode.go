@@ -11,7 +11,7 @@ import (
 	"github.com/rungbot/rung/internal/queue"
 )
 
-// ErrMalformed: the payload is not what GitHub sends for its event. The
+// ErrMalformed says that the payload is not what GitHub sends for its event. The
 // error's text names a field and never quotes the payload.
 var ErrMalformed = errors.New("malformed payload")
 

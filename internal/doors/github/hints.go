@@ -2,7 +2,7 @@ package github
 
 import "github.com/rungbot/rung/internal/hint"
 
-// The shapes of hints, under the names that this door uses for them.
+// Shapes and kinds of hints, under the names that this door uses for them.
 type (
 	RefsMoved        = hint.RefsMoved
 	PullRequest      = hint.PullRequest
@@ -24,6 +24,7 @@ type (
 	Repository       = hint.Repository
 )
 
+// Kinds of hints; see package hint.
 const (
 	KindRefs        = hint.KindRefs
 	KindPullRequest = hint.KindPullRequest
