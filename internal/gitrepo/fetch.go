@@ -199,7 +199,7 @@ func (r *Remote) fetchTreeless(ctx context.Context, spec fetchSpec) (fetchAnswer
 		spec.filter = blobless
 		if answer, again := r.fetch(ctx, spec); again == nil {
 			r.servers.setRefusesTreeless(r.server)
-			return answer, nil
+			return answer, nil //nolint:nilerr // the second way went through
 		}
 		return fetchAnswer{}, err
 	}

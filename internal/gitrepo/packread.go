@@ -194,5 +194,5 @@ func deltaTarget(data []byte) (int64, bool) {
 
 // packError makes any complaint of the library ours.
 func packError(err error) error {
-	return fmt.Errorf("%w: pack: %.200s", ErrProtocol, err)
+	return fmt.Errorf("%w: pack: %s", ErrProtocol, printable(err.Error(), 200))
 }

@@ -202,7 +202,7 @@ func splitSideBand(body io.Reader) ([]byte, string, error) {
 		kind, content, err := packets.next()
 		switch {
 		case errors.Is(err, io.EOF) && data.Len() > 0:
-			return data.Bytes(), messages(&words), nil // some servers leave the flush out
+			return data.Bytes(), messages(&words), nil //nolint:nilerr // some servers leave the flush out
 		case errors.Is(err, io.EOF):
 			return nil, messages(&words), io.ErrUnexpectedEOF
 		case err != nil:

@@ -144,9 +144,9 @@ func parseArmour(armoured string) (*sshsig.Signature, PublicKey, error) {
 // parseError sorts the library's complaints.
 func parseError(err error) error {
 	if errors.Is(err, sshsig.ErrUnsupportedHashAlgorithm) || errors.Is(err, sshsig.ErrUnsupportedSignatureVersion) {
-		return fmt.Errorf("%w: %.120s", ErrType, err)
+		return fmt.Errorf("%w: %.120s", ErrType, err.Error())
 	}
-	return fmt.Errorf("%w: %.120s", ErrNonCanonical, err)
+	return fmt.Errorf("%w: %.120s", ErrNonCanonical, err.Error())
 }
 
 // armour writes PEM with the given line length.
