@@ -72,6 +72,8 @@ type World struct {
 	apps      *applications
 	images    *images
 	servers   []*http.Server
+	reading   sync.Mutex // guards ledger
+	ledger    *ledgerReader
 	closing   sync.Once
 	closed    error
 }
