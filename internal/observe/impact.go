@@ -12,10 +12,6 @@ import (
 	"github.com/rungbot/rung/internal/promotion"
 )
 
-// maxLine is how many commits of a pull request are walked to find where it left
-// the base branch.
-const maxLine = 40
-
 // impacts examines the open pull requests that are no promotion of rung's: what
 // they would bring in. Each head is examined once.
 func (p *pass) impacts(ctx context.Context) error {
@@ -63,7 +59,7 @@ func (p *pass) withBars(im *promotion.Impact) *promotion.Impact {
 func (p *pass) impact(ctx context.Context, pr *promotion.PullRequestState) (*promotion.Impact, error) {
 	im := &promotion.Impact{Head: pr.Head, Places: map[promotion.Pair][]promotion.PlaceChange{}}
 	head, base, err := p.ends(ctx, pr.Head)
-	if errors.Is(err, gitrepo.ErrMissing) || errors.Is(err, gitrepo.ErrTooLarge) {
+	if errors.Is(err, gitrepo.ErrMissing) || errors.Is(err, gitrepo.ErrTooLarge) || errors.Is(err, errUnrelated) {
 		im.Error = "the head can't be read: " + err.Error()
 		return im, nil
 	}
@@ -92,43 +88,30 @@ func (p *pass) impact(ctx context.Context, pr *promotion.PullRequestState) (*pro
 	return im, nil
 }
 
-// ends are a pull request's head and the base commit that it left from: the
-// first of its first-parent line that the base branch holds, or the base head
-// where that is not found within bounds.
-func (p *pass) ends(ctx context.Context, head promotion.Hash) (gitrepo.Commit, gitrepo.Commit, error) {
-	if err := p.Git.Fetch(ctx, head); err != nil {
-		return gitrepo.Commit{}, gitrepo.Commit{}, err
+// ends are a pull request's head and the commit at which it left the base
+// branch.
+func (p *pass) ends(ctx context.Context, head promotion.Hash) (h, left gitrepo.Commit, err error) {
+	if err = p.Git.Fetch(ctx, head); err != nil {
+		return h, left, err
 	}
-	h, err := p.Git.Commit(ctx, head)
+	if h, err = p.Git.Commit(ctx, head); err != nil {
+		return h, left, err
+	}
+	at, found, err := p.Git.MergeBase(ctx, p.s.Base.Head, head)
 	if err != nil {
-		return h, h, err
+		return h, left, err
 	}
-	base, err := p.Git.Commit(ctx, p.s.Base.Head)
-	if err != nil {
-		return h, base, err
+	if !found {
+		return h, left, fmt.Errorf("%w: it has no history in common with the base branch within bounds", errUnrelated)
 	}
-	_, relation, err := p.Git.CatchUp(ctx, p.s.Base.Head, head)
-	if err != nil || relation == gitrepo.Ahead || relation == gitrepo.Foxtrot || relation == gitrepo.Same {
-		return h, base, err
+	if err = p.Git.Fetch(ctx, at); err != nil {
+		return h, left, err
 	}
-	at := h
-	for range maxLine {
-		if len(at.Parents) == 0 {
-			break
-		}
-		if at, err = p.Git.Commit(ctx, at.Parents[0]); err != nil {
-			return h, base, err
-		}
-		_, relation, err := p.Git.CatchUp(ctx, at.Hash, p.s.Base.Head)
-		if err != nil {
-			return h, base, err
-		}
-		if relation == gitrepo.Ahead || relation == gitrepo.Same || relation == gitrepo.Foxtrot {
-			return h, at, p.Git.Fetch(ctx, at.Hash)
-		}
-	}
-	return h, base, nil
+	left, err = p.Git.Commit(ctx, at)
+	return h, left, err
 }
+
+var errUnrelated = errors.New("it can't be compared with the base branch")
 
 // governance reads the configuration as the pull request would have it, and says
 // what is wrong with it or what would change.
