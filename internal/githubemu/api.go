@@ -47,7 +47,7 @@ func (s *Server) runAPI(c *call) reply {
 	if c.rt == nil {
 		return fail(http.StatusNotFound, "Not Found").reply(documentation)
 	}
-	flt := s.intercept(c.r, c.rt.label(), c.rt.class())
+	flt := s.intercept(c.rt.label(), c.rt.class())
 	sleep(c.r.Context(), flt.latency)
 	if flt.before != nil {
 		return *flt.before
@@ -93,7 +93,7 @@ func (s *Server) admit(c *call) (int, error) {
 		return 0, err
 	}
 	c.who = who
-	if err := s.limits.charge(s.now(), who.bucket(), c.rt.class()); err != nil {
+	if err := s.limits.charge(s.now(), c.bucket(), c.rt.class()); err != nil {
 		return 0, err
 	}
 	if c.rt.class() == Read || c.rt.class() == Mint || !who.isApp() {
@@ -211,15 +211,21 @@ func (s *Server) settle(h http.Header, c *call, status int) {
 		label, class = c.rt.label(), c.rt.class()
 	}
 	s.counts.add(label, class, status)
-	bucket := ""
-	if c.who != nil {
-		bucket = c.who.bucket()
-	}
 	if status == http.StatusNotModified {
-		s.limits.refund(bucket)
+		s.limits.refund(c.bucket())
 	}
-	s.limits.headers(h, s.now(), bucket)
+	s.limits.headers(h, s.now(), c.bucket())
 }
+
+// bucket names the rate limit that the request spends. GraphQL has its own.
+func (c *call) bucket() string {
+	if c.path == "/graphql" {
+		return graphQLBucket + c.who.bucket()
+	}
+	return c.who.bucket()
+}
+
+const graphQLBucket = "graphql "
 
 // etag is bound to the token, as GitHub's is: a new token gets no 304.
 func etag(token, accept string, body []byte) string {

@@ -268,8 +268,6 @@ func (s *Server) emitLabel(ctx context.Context, r *repo, i *issue, action, name 
 func (s *Server) emitRun(ctx context.Context, r *repo, run *checkRun, action string, who *account, extra object) {
 	_ = ctx
 	cr := s.runJSON(r, run)
-	cr["deployment"] = nil
-	delete(cr, "deployment")
 	for _, su := range r.Suites[run.HeadSHA] {
 		if su.ID == run.SuiteID {
 			suite := s.suiteJSON(r, su)

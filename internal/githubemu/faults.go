@@ -130,7 +130,7 @@ type blow struct {
 const statusCut = -1
 
 // intercept tells what the faults do to a request. It takes the lock.
-func (s *Server) intercept(_ *http.Request, label string, class Class) blow {
+func (s *Server) intercept(label string, class Class) blow {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var b blow

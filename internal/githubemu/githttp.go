@@ -44,7 +44,7 @@ func (s *Server) serveGit(w http.ResponseWriter, r *http.Request, path string) {
 	if g.op == "info/refs" {
 		label += "?service=" + r.URL.Query().Get("service")
 	}
-	flt := s.intercept(r, label, Git)
+	flt := s.intercept(label, Git)
 	sleep(r.Context(), flt.latency)
 	if flt.before != nil {
 		s.answerGit(w, label, *flt.before)

@@ -206,7 +206,7 @@ func (s *Server) graphQuery() map[string]*field {
 			return q.actor(a), nil
 		}},
 		"rateLimit": {typ: "RateLimit", get: func(q *gqlCall, _ any, _ gqlArgs) (any, error) {
-			return s.limits.at(s.now(), "graphql "+q.who.bucket()), nil
+			return s.limits.at(s.now(), graphQLBucket+q.who.bucket()), nil
 		}},
 	}
 }
@@ -278,7 +278,7 @@ func graphRepository() map[string]*field {
 
 // repoPulls filters and orders as the connection's arguments ask; by default
 // the oldest comes first, as on GitHub.
-func repoPulls(q *gqlCall, g *gqlRepo, args gqlArgs) ([]any, error) {
+func repoPulls(_ *gqlCall, g *gqlRepo, args gqlArgs) ([]any, error) {
 	states := args.strs("states")
 	labels := args.strs("labels")
 	var all []*pull
@@ -305,7 +305,6 @@ func repoPulls(q *gqlCall, g *gqlRepo, args gqlArgs) ([]any, error) {
 	for _, p := range all {
 		out = append(out, &gqlPull{g.r, p})
 	}
-	_ = q
 	return out, nil
 }
 

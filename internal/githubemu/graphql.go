@@ -136,7 +136,7 @@ func (s *Server) runGraphQL(c *call) reply {
 	if op != nil && op.Operation == ast.Mutation {
 		c.rt.kind = Write
 	}
-	flt := s.intercept(c.r, c.rt.label(), c.rt.class())
+	flt := s.intercept(c.rt.label(), c.rt.class())
 	sleep(c.r.Context(), flt.latency)
 	if flt.before != nil {
 		return *flt.before

@@ -11,8 +11,16 @@ import (
 // paragraphs, lists, tables, quotes, fences, rules, emphasis, code, links, and
 // <details>. Everything else is escaped: nothing in the text can become markup
 // that is not made here.
-func markdown(text string) template.HTML {
-	m := &mdown{lines: strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")}
+func markdown(text string) template.HTML { return nested(text, 0) }
+
+// maxNesting bounds quotes in lists in quotes; what is deeper is one paragraph.
+const maxNesting = 12
+
+func nested(text string, level int) template.HTML {
+	if level > maxNesting {
+		return template.HTML("<p>" + inline(text) + "</p>\n") // #nosec G203 -- built from escaped parts alone
+	}
+	m := &mdown{level: level, lines: strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")}
 	m.blocks()
 	return template.HTML(m.out.String()) // #nosec G203 -- built from escaped parts alone
 }
@@ -21,6 +29,7 @@ type mdown struct {
 	lines []string
 	at    int
 	depth int // of open <details>
+	level int // of nesting in other blocks
 	out   strings.Builder
 }
 
@@ -121,13 +130,7 @@ func (m *mdown) quote() {
 		inner = append(inner, strings.TrimPrefix(l, " "))
 		m.at++
 	}
-	m.out.WriteString("<blockquote>\n" + string(nested(inner)) + "</blockquote>\n")
-}
-
-// nested renders lines as a document of their own. Each level of nesting takes
-// away at least one character of each line, so it ends.
-func nested(lines []string) template.HTML {
-	return markdown(strings.Join(lines, "\n"))
+	m.out.WriteString("<blockquote>\n" + string(nested(strings.Join(inner, "\n"), m.level+1)) + "</blockquote>\n")
 }
 
 func (m *mdown) list(indent int) {
@@ -158,7 +161,7 @@ func (m *mdown) list(indent int) {
 		}
 		m.out.WriteString("<li>" + checkbox(text))
 		if len(inner) > 0 {
-			m.out.WriteString("\n" + string(nested(inner)))
+			m.out.WriteString("\n" + string(nested(strings.Join(inner, "\n"), m.level+1)))
 		}
 		m.out.WriteString("</li>\n")
 	}

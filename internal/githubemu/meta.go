@@ -30,6 +30,6 @@ func (s *Server) getRateLimit(c *call) (reply, error) {
 	}
 	s.limits.refund(c.who.bucket()) // asking costs nothing
 	core := row(c.who.bucket())
-	return ok(object{"resources": object{"core": core, "graphql": row("graphql " + c.who.bucket()),
+	return ok(object{"resources": object{"core": core, "graphql": row(graphQLBucket + c.who.bucket()),
 		"search": object{"limit": 30, "used": 0, "remaining": 30, "reset": now.Add(time.Minute).Unix()}}, "rate": core})
 }

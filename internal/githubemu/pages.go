@@ -88,6 +88,9 @@ func (s *Server) makePage(r *http.Request, path string) (contentType string, bod
 	if r.Method == http.MethodPost && v.me == nil {
 		return "", nil, "", fail(http.StatusForbidden, "nobody is logged in; add a person first")
 	}
+	if r.Method == http.MethodPost && foreign(r) && (r.PostFormValue("agreed") != "" || !strings.HasSuffix(path, "/settings/apps/new")) {
+		return "", nil, "", fail(http.StatusForbidden, "this form was sent by another site")
+	}
 	name, location, err := v.route(parts)
 	if err != nil || location != "" {
 		return "", nil, location, err
@@ -101,6 +104,13 @@ func (s *Server) makePage(r *http.Request, path string) (contentType string, bod
 		return "", nil, "", err
 	}
 	return "text/html; charset=utf-8", buf.Bytes(), "", nil
+}
+
+// foreign tells whether a form comes from a page of another site. One alone may:
+// the manifest that begins the making of an App, which is asked about again.
+func foreign(r *http.Request) bool {
+	u, err := url.Parse(r.Header.Get("Origin"))
+	return r.Header.Get("Origin") != "" && (err != nil || u.Host != r.Host)
 }
 
 // visitor is the person of the cookie, or the first there is.

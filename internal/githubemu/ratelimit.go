@@ -3,6 +3,7 @@ package githubemu
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -144,6 +145,9 @@ func (l *limiter) headers(h http.Header, now time.Time, name string) {
 	h.Set("X-RateLimit-Used", strconv.Itoa(b.used))
 	h.Set("X-RateLimit-Reset", strconv.FormatInt(b.reset.Unix(), 10))
 	h.Set("X-RateLimit-Resource", "core")
+	if strings.HasPrefix(name, graphQLBucket) {
+		h.Set("X-RateLimit-Resource", "graphql")
+	}
 }
 
 // SetLimits changes the rate limits that are enforced and forgets what was

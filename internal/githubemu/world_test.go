@@ -11,7 +11,6 @@ import (
 	"net/http/httptest"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/bradleyfalzon/ghinstallation/v2"
 	"github.com/google/go-github/v60/github"
@@ -49,7 +48,6 @@ type world struct {
 	app    *github.Client // by JWT
 	bot    *github.Client // by installation token
 	tokens map[string]string
-	now    func() time.Time
 }
 
 type tweak func(*githubemu.Config)
