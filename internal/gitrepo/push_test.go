@@ -397,7 +397,29 @@ func TestPushBaseLost(t *testing.T) {
 	if calls := w.server.calls(); len(calls) != 2 {
 		t.Error("want one push that fails and one that doesn't:", calls)
 	}
+	if r.Cached(gone) {
+		t.Error("what the server may have lost is still believed to be there")
+	}
 	w.repo.fsck()
+}
+
+// TestPushSendsOnlyTheNew: what was delivered is not sent again, also not by a
+// push on top of it.
+func TestPushSendsOnlyTheNew(t *testing.T) {
+	w := newPushWorld(t, nil)
+	for n, want := range []int{6, 0, 1} {
+		head := w.nextHead
+		if n == 2 {
+			var err error
+			if head, err = w.remote.WriteCommit(t.Context(), CommitSpec{Tree: mustCommit(t, w.remote, head).Tree, Parents: []promotion.Hash{head}, Author: testIdent, Committer: testIdent, Message: "m"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		report, err := w.remote.Push(t.Context(), []RefUpdate{{Ref: fmt.Sprint("refs/heads/n", n), New: head}}, PushOptions{})
+		if err != nil || report.Objects != want {
+			t.Errorf("push %d sent %d objects, want %d (%v)", n, report.Objects, want, err)
+		}
+	}
 }
 
 // TestPendingIsBounded: what was written first is dropped first, and a push
