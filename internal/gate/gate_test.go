@@ -177,7 +177,7 @@ func TestHead(t *testing.T) {
 	pr := func(change func(p *promotion.PullRequestFacts)) func(*promotion.Facts) {
 		return func(f *promotion.Facts) { change(f.PullRequest) }
 	}
-	soon := now.Add(10 * time.Second)
+	soon := now.Add(3 * time.Second)
 	table(t, gate.IDHead, gate.Head, []row{
 		{"ours", nil, pass, "head 1a2b3c4d5e6f is what rung made", time.Time{}},
 		{"not open", func(f *promotion.Facts) { f.PullRequest = nil }, pending, "not open yet", time.Time{}},
@@ -187,7 +187,8 @@ func TestHead(t *testing.T) {
 		{"conflicting", pr(func(p *promotion.PullRequestFacts) { p.Mergeable = "conflicting" }), pending, "rung rebuilds it", time.Time{}},
 		{"not known yet", pr(func(p *promotion.PullRequestFacts) { p.Mergeable = "unknown" }), pending, "has not said yet", soon},
 		{"a new word", pr(func(p *promotion.PullRequestFacts) { p.Mergeable = "quantum" }), pending, "has not said yet", soon},
-		{"no head", pr(func(p *promotion.PullRequestFacts) { p.Head = "" }), unknown, "head of #7 is not known", soon},
+		{"no head", pr(func(p *promotion.PullRequestFacts) { p.Head, p.Ours = "", false }), unknown, "head of #7 is not known", soon},
+		{"a head that is on its way", pr(func(p *promotion.PullRequestFacts) { p.Head = "" }), pending, "is being pushed", soon},
 	})
 }
 

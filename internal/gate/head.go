@@ -8,8 +8,9 @@ import (
 )
 
 // mergeableSoon is how soon GitHub is asked again whether a pull request can
-// be merged: it works that out in the background, mostly within seconds.
-const mergeableSoon = 10 * time.Second
+// be merged: it works that out in the background, mostly within seconds, and
+// begins anew whenever the base moves.
+const mergeableSoon = 3 * time.Second
 
 // Head passes when the pull request's head is the one rung made, or its clean
 // merge with the base, is no draft, and can be merged.
@@ -22,6 +23,9 @@ func Head(f *promotion.Facts) promotion.Verdict {
 	}
 	v.Evidence = []promotion.Evidence{{Name: "head", Value: string(pr.Head)}, {Name: "mergeable", Value: Clip(pr.Mergeable, 40)}}
 	switch {
+	case pr.Head.Zero() && pr.Ours:
+		v.Sentence = "the head is being pushed and is judged right after"
+		v.Look = f.Now.Add(mergeableSoon)
 	case pr.Head.Zero():
 		v.Status, v.Sentence = promotion.StatusUnknown, fmt.Sprintf("the head of #%d is not known", pr.Number)
 		v.Look = f.Now.Add(mergeableSoon)
