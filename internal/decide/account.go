@@ -89,9 +89,10 @@ func (p *pass) land(pair promotion.Pair, c *promotion.BaseChange, governed bool)
 		*pr = *r.PullRequest
 		head = r.PullRequest.Head
 	}
+	state := p.pullRequest(pair)
 	if c.PullRequest != 0 {
 		pr.Number, pr.After = c.PullRequest, 0
-	} else if state := p.pullRequest(pair); state != nil {
+	} else if state != nil {
 		pr.Number, pr.After = state.Number, 0
 	}
 	authorised := r.Kind == promotion.RecordAuthorize
@@ -110,7 +111,7 @@ func (p *pass) land(pair promotion.Pair, c *promotion.BaseChange, governed bool)
 		Approvals: r.Approvals, Gates: r.Gates, Policies: r.Policies, Children: r.Children, Reason: r.Reason,
 		Landed: &promotion.RecordLanded{Commit: c.Commit, FirstParent: first, Method: method(c, head), ByHand: !ours},
 	}
-	if !authorised || governed || r.PullRequest != nil && r.PullRequest.Head != "" && pr.Head != r.PullRequest.Head {
+	if !authorised || governed || overtaken(r, state, ours) {
 		j := p.judge(p.facts(pair, kind, r, p.s.Heads[pair]))
 		land.Gates, land.Policies, land.Approvals = recordGates(j.Verdicts), j.Policies, j.Approvals
 		for _, v := range j.Verdicts {
@@ -121,6 +122,19 @@ func (p *pass) land(pair promotion.Pair, c *promotion.BaseChange, governed bool)
 	}
 	p.record(land)
 	p.dropBranch(pair)
+}
+
+// overtaken reports whether the authorisation on record is not what was merged
+// on: the pull request has another head, or a person merged it while rung's
+// check was not, or not any more, green.
+func overtaken(r promotion.Record, pr *promotion.PullRequestState, ours bool) bool {
+	switch {
+	case pr == nil || r.PullRequest == nil:
+		return !ours
+	case r.PullRequest.Head != "" && pr.Head != r.PullRequest.Head:
+		return true
+	}
+	return !ours && (pr.Check == nil || pr.Check.Head != pr.Head || pr.Check.Conclusion != "success")
 }
 
 // afterMerge are gates that ask about the open pull request alone; once it is

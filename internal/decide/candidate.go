@@ -37,7 +37,7 @@ func (p *pass) candidate(pair promotion.Pair) (*candidate, string) {
 	var waiting string
 	for _, l := range p.released(promotion.Pair{Environment: preds[0], Artifact: pair.Artifact}) {
 		a := l.entry.Land.Record.Artifact
-		if a.Digest == live.Digest || p.older(pair.Artifact, a.Version, live.Version) {
+		if agree(live, p.pinned(pair, target(l.entry.Land.Record))) || p.older(pair.Artifact, a.Version, live.Version) {
 			continue
 		}
 		if _, barred := p.barred(a.Digest); barred {
@@ -77,6 +77,9 @@ func (p *pass) published(pair promotion.Pair) (*candidate, string) {
 	live := p.value(pair)
 	var skipped string
 	for _, r := range avail.Releases {
+		if r.Digest != "" && r.Digest == live.Digest {
+			break // the same contents, whatever the version is called
+		}
 		if r.Version == live.Version {
 			if r.Digest != "" && live.Digest != "" && r.Digest != live.Digest {
 				return nil, fmt.Sprintf("%s was published again: the registry now serves %s, %s runs %s; publish it under a new version", r.Version, r.Digest.Short(), pair.Environment, live.Digest.Short())
@@ -188,7 +191,7 @@ func (p *pass) predecessor(at promotion.Pair, d promotion.Digest) promotion.Pred
 		if env, ok := p.s.Pipeline.Environment(at.Environment); ok && f.Settled == "" && l.current {
 			f.SoakEnds = health.SoakEnds(*env, at.Artifact, f.Landed, p.s.Now, p.readings(at))
 		}
-		if l.current && f.Live.Digest == d {
+		if l.current && agree(f.Live, target(r)) {
 			f.Health = p.readings(at)
 		}
 		return f

@@ -13,17 +13,15 @@ import (
 // pair decides one pair: what is open goes on, ends or changes; where nothing
 // is open, a candidate is proposed.
 func (p *pass) pair(pair promotion.Pair) {
-	if text := p.disagreement(pair); text != "" {
-		p.state(promotion.PairState{Pair: pair, Live: p.value(pair), Phase: promotion.PhaseHeld, Sentence: text})
-		if _, active := p.active(pair); !active {
-			return
-		}
-	}
 	if want := p.wants[pair]; want != nil && p.rollBack(pair, want) {
 		return
 	}
 	if _, active := p.active(pair); active {
 		p.goOn(pair)
+		return
+	}
+	if text := p.disagreement(pair); text != "" {
+		p.state(promotion.PairState{Pair: pair, Live: p.value(pair), Phase: promotion.PhaseHeld, Sentence: text})
 		return
 	}
 	p.search(pair)
@@ -258,7 +256,14 @@ func (p *pass) goOn(pair promotion.Pair) {
 	}
 	head := p.s.Heads[pair]
 	if !there || head.Conflicts || pr != nil && pr.Mergeable == "conflicting" && head.Ours {
-		p.rebuild(pair, kind, r, pr)
+		switch text := p.disagreement(pair); {
+		case text == "":
+			p.rebuild(pair, kind, r, pr)
+		case pr == nil:
+			p.waitFor(pair, r, nil, text)
+		default: // nothing can be built: the gates hold it and say why
+			p.gates(pair, kind, r, pr, head)
+		}
 		return
 	}
 	if pr == nil {
