@@ -543,18 +543,18 @@ func (s *Server) packageJSON(r *repo, who *account, p Package) object {
 	html := s.html("/%s/packages/%d", r.full(), id)
 	version := object{"id": id, "version": p.Digest, "name": p.Digest, "description": "", "summary": "", "body_html": "",
 		"html_url": html, "created_at": now, "updated_at": now, "metadata": []object{}, "package_files": []object{},
-		"installation_command": "docker pull " + p.Host + "/" + namespace + ":" + p.Tag, "author": s.userJSON(who),
+		"installation_command": "docker pull " + p.Host + "/" + namespace + ":" + p.Tag, "author": s.user(who),
 		"target_commitish": r.DefaultBranch, "target_oid": "", "draft": false, "prerelease": false,
 		"package_url": p.Host + "/" + namespace + ":" + p.Tag, "docker_metadata": []object{},
 		"container_metadata": object{"tag": object{"name": p.Tag, "digest": p.Digest},
 			"labels":   object{"description": "", "source": "", "revision": "", "image_url": "", "licenses": "", "all_labels": object{}},
 			"manifest": object{"digest": p.Digest, "media_type": "application/vnd.oci.image.manifest.v1+json", "uri": "repositories/" + namespace + "/manifests/" + p.Digest, "size": 528, "config": object{}, "layers": []object{}}}}
 	o := object{"id": id, "name": p.Name, "namespace": namespace, "description": "", "ecosystem": "CONTAINER", "package_type": "CONTAINER",
-		"html_url": html, "created_at": now, "updated_at": now, "owner": s.userJSON(s.owner(r.Owner)), "package_version": version,
+		"html_url": html, "created_at": now, "updated_at": now, "owner": s.user(s.owner(r.Owner)), "package_version": version,
 		"registry": object{"about_url": "https://docs.github.com/packages", "name": "GitHub CONTAINER registry", "type": "CONTAINER",
 			"url": "https://" + p.Host + "/" + namespace, "vendor": "GitHub Inc"}}
 	if !p.Unlinked {
-		o["repository"] = s.repoJSON(r)
+		o["repository"] = s.repoOf(r, false)
 	}
 	return o
 }
@@ -581,10 +581,10 @@ func (s *Server) FinishWorkflow(ctx context.Context, full, person, workflow, bra
 		"head_sha": sha, "path": wf["path"], "run_number": id, "run_attempt": 1, "event": "push", "status": "completed",
 		"conclusion": conclusion, "workflow_id": 1, "check_suite_id": id, "check_suite_node_id": nodeID("CS", id), "url": u,
 		"html_url": s.html("/%s/actions/runs/%d", r.full(), id), "pull_requests": s.pullsOf(r, sha), "created_at": now, "updated_at": now,
-		"run_started_at": now, "actor": s.userJSON(who), "triggering_actor": s.userJSON(who), "jobs_url": u + "/jobs",
+		"run_started_at": now, "actor": s.user(who), "triggering_actor": s.user(who), "jobs_url": u + "/jobs",
 		"logs_url": u + "/logs", "check_suite_url": s.api("/repos/%s/check-suites/%d", r.full(), id), "artifacts_url": u + "/artifacts",
 		"cancel_url": u + "/cancel", "rerun_url": u + "/rerun", "previous_attempt_url": nil, "workflow_url": wf["url"],
-		"head_commit": s.shortCommitCtx(ctx, r, sha), "repository": s.repoJSON(r), "head_repository": s.repoJSON(r),
+		"head_commit": s.shortCommitCtx(ctx, r, sha), "repository": s.repoOf(r, false), "head_repository": s.repoOf(r, false),
 		"referenced_workflows": []object{}}
 	s.emit(r, "workflow_run", "completed", who, object{"workflow": wf, "workflow_run": run})
 	return nil

@@ -456,7 +456,7 @@ func (s *Server) runJSON(r *repo, run *checkRun) object {
 		"conclusion": orNull(run.Conclusion), "started_at": stamp(run.StartedAt), "completed_at": stamp(run.CompletedAt),
 		"output": object{"title": orNull(run.Output.Title), "summary": orNull(run.Output.Summary), "text": orNull(run.Output.Text),
 			"annotations_count": len(run.Output.Annotations), "annotations_url": u + "/annotations"},
-		"check_suite": object{"id": run.SuiteID}, "app": s.appJSON(s.w.Apps[run.AppID]), "pull_requests": s.pullsOf(r, run.HeadSHA)}
+		"check_suite": object{"id": run.SuiteID}, "app": s.appOf(s.w.Apps[run.AppID]), "pull_requests": s.pullsOf(r, run.HeadSHA)}
 }
 
 // suiteJSON is GitHub's check suite.
@@ -465,8 +465,8 @@ func (s *Server) suiteJSON(r *repo, su *checkSuite) object {
 	status, conclusion := r.suiteState(su)
 	return object{"id": su.ID, "node_id": nodeID("CS", su.ID), "head_branch": orNull(su.HeadBranch), "head_sha": su.HeadSHA,
 		"status": status, "conclusion": orNull(conclusion), "url": u, "before": nil, "after": su.HeadSHA,
-		"pull_requests": s.pullsOf(r, su.HeadSHA), "app": s.appJSON(s.w.Apps[su.AppID]),
+		"pull_requests": s.pullsOf(r, su.HeadSHA), "app": s.appOf(s.w.Apps[su.AppID]),
 		"created_at": stamp(su.CreatedAt), "updated_at": stamp(su.UpdatedAt), "latest_check_runs_count": len(r.suiteRuns(su)),
-		"check_runs_url": u + "/check-runs", "repository": s.repoJSON(r), "rerequestable": true, "runs_rerequestable": true,
+		"check_runs_url": u + "/check-runs", "repository": s.repoOf(r, false), "rerequestable": true, "runs_rerequestable": true,
 		"head_commit": s.shortCommit(r, su.HeadSHA)}
 }

@@ -285,7 +285,7 @@ func (s *Server) deleteCommentReaction(c *call) (reply, error) {
 }
 
 func (s *Server) reactionJSON(x *reaction) object {
-	return object{"id": x.ID, "node_id": nodeID("REA", x.ID), "user": s.userJSON(s.w.user(x.User)), "content": x.Content,
+	return object{"id": x.ID, "node_id": nodeID("REA", x.ID), "user": s.user(s.w.user(x.User)), "content": x.Content,
 		"created_at": stamp(x.CreatedAt)}
 }
 
@@ -312,7 +312,7 @@ func (s *Server) commentJSON(r *repo, i *issue, cm *comment) object {
 	}
 	return object{"id": cm.ID, "node_id": nodeID("IC", cm.ID), "url": u, "body": cm.Body,
 		"html_url":  s.html("/%s/%s/%d#issuecomment-%d", r.full(), kind, i.Number, cm.ID),
-		"issue_url": s.api("/repos/%s/issues/%d", r.full(), i.Number), "user": s.userJSON(s.w.user(cm.User)),
+		"issue_url": s.api("/repos/%s/issues/%d", r.full(), i.Number), "user": s.user(s.w.user(cm.User)),
 		"created_at": stamp(cm.CreatedAt), "updated_at": stamp(cm.UpdatedAt), "author_association": s.association(r, cm.User),
 		"reactions": s.reactionsJSON(u, cm.Reactions), "performed_via_github_app": s.viaApp(cm.User)}
 }

@@ -443,7 +443,7 @@ func (s *Server) commitJSON(r *repo, cm gitstore.Commit) object {
 	}
 	author, committer := parseIdent(cm.Author), parseIdent(cm.Committer)
 	return object{"sha": cm.ID, "node_id": "C_" + cm.ID, "url": u, "html_url": s.html("/%s/commit/%s", r.full(), cm.ID),
-		"comments_url": u + "/comments", "author": s.userJSON(s.byEmail(author.Email)), "committer": s.userJSON(s.byEmail(committer.Email)),
+		"comments_url": u + "/comments", "author": s.user(s.byEmail(author.Email)), "committer": s.user(s.byEmail(committer.Email)),
 		"parents": parents, "commit": object{"author": author.json(), "committer": committer.json(), "message": cm.Message,
 			"tree": object{"sha": cm.Tree, "url": s.api("/repos/%s/git/trees/%s", r.full(), cm.Tree)},
 			"url":  s.api("/repos/%s/git/commits/%s", r.full(), cm.ID), "comment_count": 0, "verification": s.verification(r, cm)}}

@@ -197,7 +197,7 @@ func (s *Server) deploymentJSON(r *repo, d *deployment) object {
 	}
 	return object{"id": d.ID, "node_id": nodeID("DE", d.ID), "sha": d.SHA, "ref": d.Ref, "task": d.Task, "payload": d.Payload,
 		"original_environment": d.Environment, "environment": d.Environment, "description": orNull(d.Description),
-		"creator": s.userJSON(s.w.user(d.Creator)), "created_at": stamp(d.CreatedAt), "updated_at": stamp(updated),
+		"creator": s.user(s.w.user(d.Creator)), "created_at": stamp(d.CreatedAt), "updated_at": stamp(updated),
 		"statuses_url": u + "/statuses", "url": u, "repository_url": s.api("/repos/%s", r.full()),
 		"transient_environment": d.Transient, "production_environment": d.Production, "performed_via_github_app": nil}
 }
@@ -209,7 +209,7 @@ func (s *Server) deployStatusJSON(r *repo, d *deployment, st *deployStatus) obje
 		target = st.LogURL
 	}
 	return object{"id": st.ID, "node_id": nodeID("DES", st.ID), "url": u + "/statuses/" + itoa(int(st.ID)), "state": st.State,
-		"creator": s.userJSON(s.w.user(st.Creator)), "description": st.Description, "environment": st.Environment,
+		"creator": s.user(s.w.user(st.Creator)), "description": st.Description, "environment": st.Environment,
 		"target_url": target, "log_url": target, "environment_url": st.EnvironmentURL, "created_at": stamp(st.CreatedAt),
 		"updated_at": stamp(st.CreatedAt), "deployment_url": u, "repository_url": s.api("/repos/%s", r.full()),
 		"performed_via_github_app": nil}
@@ -243,7 +243,7 @@ func (s *Server) releaseJSON(r *repo, x *release) object {
 	u := s.api("/repos/%s/releases/%d", r.full(), x.ID)
 	return object{"id": x.ID, "node_id": nodeID("RE", x.ID), "tag_name": x.Tag, "target_commitish": x.Target, "name": x.Name,
 		"body": x.Body, "draft": x.Draft, "prerelease": x.Prerelease, "created_at": stamp(x.CreatedAt),
-		"published_at": stamp(x.PublishedAt), "author": s.userJSON(s.w.user(x.Author)), "assets": []object{}, "url": u,
+		"published_at": stamp(x.PublishedAt), "author": s.user(s.w.user(x.Author)), "assets": []object{}, "url": u,
 		"html_url": s.html("/%s/releases/tag/%s", r.full(), escapePath(x.Tag)), "assets_url": u + "/assets",
 		"upload_url": u + "/assets{?name,label}", "tarball_url": s.api("/repos/%s/tarball/%s", r.full(), escapePath(x.Tag)),
 		"zipball_url": s.api("/repos/%s/zipball/%s", r.full(), escapePath(x.Tag)), "immutable": false, "updated_at": stamp(x.PublishedAt)}

@@ -32,12 +32,12 @@ func (s *Server) emit(r *repo, event, action string, sender *account, extra obje
 // emitTo queues an event for one installation.
 func (s *Server) emitTo(in *installation, r *repo, event, action string, sender *account, extra object) {
 	a := s.w.Apps[in.AppID]
-	payload := object{"sender": s.userJSON(sender), "installation": object{"id": in.ID, "node_id": nodeID("MDI", in.ID)}}
+	payload := object{"sender": s.user(sender), "installation": object{"id": in.ID, "node_id": nodeID("MDI", in.ID)}}
 	if action != "" {
 		payload["action"] = action
 	}
 	if r != nil {
-		payload["repository"] = s.repoJSON(r)
+		payload["repository"] = s.repoOf(r, false)
 		if org := s.owner(r.Owner); org.Type == "Organization" {
 			payload["organization"] = s.orgJSON(org)
 		}
@@ -122,9 +122,9 @@ func (s *Server) pushPayload(ctx context.Context, r *repo, who *account, up gits
 	repository := s.repoJSON(r)
 	repository["created_at"], repository["pushed_at"] = r.CreatedAt.Unix(), r.PushedAt.Unix()
 	repository["master_branch"], repository["stargazers"] = r.DefaultBranch, 0
-	if owner, ok := repository["owner"].(object); ok {
-		owner["name"], owner["email"] = r.Owner, nil
-	}
+	owner := s.userJSON(s.owner(r.Owner))
+	owner["name"], owner["email"] = r.Owner, nil
+	repository["owner"] = owner
 	if s.owner(r.Owner).Type == "Organization" {
 		repository["organization"] = r.Owner
 	}

@@ -39,7 +39,7 @@ type delivery struct {
 }
 
 // maxDeliveries bounds how many past deliveries are kept.
-const maxDeliveries = 20000
+const maxDeliveries = 8000
 
 // hookQueue holds what is to be sent, oldest first, and what wakes the sender.
 // Its fields are guarded by Server.mu except done and cancel.

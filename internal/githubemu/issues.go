@@ -185,7 +185,7 @@ func (s *Server) issueEvents(c *call) (reply, error) {
 	return list(c, i.Closings, func(cl closing) object {
 		n++
 		return object{"id": i.ID*100 + n, "node_id": nodeID("CE", i.ID*100+n), "event": "closed", "created_at": stamp(cl.At),
-			"actor": s.userJSON(s.w.user(cl.By)), "commit_id": nil, "commit_url": nil, "performed_via_github_app": nil,
+			"actor": s.user(s.w.user(cl.By)), "commit_id": nil, "commit_url": nil, "performed_via_github_app": nil,
 			"url": s.api("/repos/%s/issues/events/%d", c.repo.full(), i.ID*100+n)}
 	})
 }
@@ -318,10 +318,10 @@ func (s *Server) issueJSON(r *repo, i *issue) object {
 	u := s.api("/repos/%s/issues/%d", r.full(), i.Number)
 	page := s.html("/%s/issues/%d", r.full(), i.Number)
 	o := object{"id": i.ID, "node_id": nodeID("I", i.ID), "number": i.Number, "title": i.Title, "body": orNull(i.Body),
-		"user": s.userJSON(s.w.user(i.User)), "state": i.State, "state_reason": nil, "locked": i.Locked,
+		"user": s.user(s.w.user(i.User)), "state": i.State, "state_reason": nil, "locked": i.Locked,
 		"active_lock_reason": nil, "assignee": nil, "assignees": []object{}, "milestone": nil, "labels": s.labelsJSON(r, i.Labels),
 		"comments": len(i.Comments), "created_at": stamp(i.CreatedAt), "updated_at": stamp(i.UpdatedAt),
-		"closed_at": stamp(i.ClosedAt), "closed_by": s.userJSON(s.w.user(i.ClosedBy)), "author_association": s.association(r, i.User),
+		"closed_at": stamp(i.ClosedAt), "closed_by": s.user(s.w.user(i.ClosedBy)), "author_association": s.association(r, i.User),
 		"url": u, "repository_url": s.api("/repos/%s", r.full()), "labels_url": u + "/labels{/name}",
 		"comments_url": u + "/comments", "events_url": u + "/events", "timeline_url": u + "/timeline",
 		"reactions": s.reactionsJSON(u, i.Reactions), "performed_via_github_app": s.viaApp(i.User)}
@@ -341,7 +341,7 @@ func (s *Server) issueJSON(r *repo, i *issue) object {
 // viaApp is the App behind a bot, as issues and comments show it.
 func (s *Server) viaApp(login string) any {
 	if a := s.w.user(login); a != nil && a.Type == "Bot" {
-		return s.appJSON(s.w.Apps[a.AppID])
+		return s.appOf(s.w.Apps[a.AppID])
 	}
 	return nil
 }

@@ -335,7 +335,7 @@ func (s *Server) repoJSON(r *repo) object {
 	u := s.api("/repos/%s", r.full())
 	o := object{
 		"id": r.ID, "node_id": nodeID("R", r.ID), "name": r.Name, "full_name": r.full(), "private": r.Private,
-		"owner": s.userJSON(s.owner(r.Owner)), "html_url": s.html("/%s", r.full()), "description": orNull(r.Description),
+		"owner": s.user(s.owner(r.Owner)), "html_url": s.html("/%s", r.full()), "description": orNull(r.Description),
 		"fork": false, "url": u, "git_url": "git:" + strings.TrimPrefix(s.html("/%s.git", r.full()), "http:"),
 		"ssh_url": "git@localhost:" + r.full() + ".git", "clone_url": s.html("/%s.git", r.full()),
 		"svn_url": s.html("/%s", r.full()), "mirror_url": nil, "homepage": nil, "language": nil, "forks_count": 0, "forks": 0,

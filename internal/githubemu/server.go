@@ -18,18 +18,20 @@ type Server struct {
 	gql    *schema
 	base   string // path part of BaseURL
 
-	mu      sync.Mutex // guards everything below and every ref's movement
-	w       *world
-	appID   int64 // the App of Config
-	counts  *counter
-	faults  faultSet
-	limits  limiter
-	hooks   hookQueue
-	merges  mergeMemo
-	writes  int // App writes seen, for OnWrite
-	held    *holder
-	request int64
-	dice    uint64
+	mu       sync.Mutex // guards everything below and every ref's movement
+	w        *world
+	appID    int64 // the App of Config
+	counts   *counter
+	faults   faultSet
+	limits   limiter
+	hooks    hookQueue
+	merges   mergeMemo
+	sums     map[[2]string]pullSums
+	rendered rendered
+	writes   int // App writes seen, for OnWrite
+	held     *holder
+	request  int64
+	dice     uint64
 }
 
 // New makes an emulator with no repositories and the App of cfg, not yet
@@ -38,7 +40,7 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, w: newWorld(), counts: newCounter(), dice: cfg.Seed, merges: mergeMemo{}}
+	s := &Server{cfg: cfg, w: newWorld(), counts: newCounter(), dice: cfg.Seed, merges: mergeMemo{}, sums: map[[2]string]pullSums{}, rendered: newRendered()}
 	s.routes = s.table()
 	s.gql = s.graph()
 	s.SetBaseURL(cfg.BaseURL)

@@ -116,7 +116,7 @@ func (s *Server) combinedStatus(c *call) (reply, error) {
 	}
 	u := s.api("/repos/%s/commits/%s", c.repo.full(), sha)
 	return reply{status: 200, header: h, body: object{"state": state, "statuses": rows, "sha": sha, "total_count": len(latest),
-		"repository": s.repoJSON(c.repo), "commit_url": u, "url": u + "/status"}}, nil
+		"repository": s.repoOf(c.repo, false), "commit_url": u, "url": u + "/status"}}, nil
 }
 
 // statusJSON is GitHub's commit status.
@@ -124,5 +124,5 @@ func (s *Server) statusJSON(r *repo, st *status) object {
 	return object{"id": st.ID, "node_id": nodeID("SC", st.ID), "url": s.api("/repos/%s/statuses/%s", r.full(), st.SHA),
 		"avatar_url": s.html("/_emu/avatar/%d", st.ID), "state": st.State, "description": orNull(st.Description),
 		"target_url": orNull(st.TargetURL), "context": st.Context, "created_at": stamp(st.CreatedAt),
-		"updated_at": stamp(st.CreatedAt), "creator": s.userJSON(s.w.user(st.Creator))}
+		"updated_at": stamp(st.CreatedAt), "creator": s.user(s.w.user(st.Creator))}
 }
