@@ -117,16 +117,14 @@ var marks = map[promotion.Status]string{
 	promotion.StatusPass: "✅", promotion.StatusFail: "❌", promotion.StatusPending: "⏳", promotion.StatusUnknown: "❔",
 }
 
-// Verdicts is the table of gates with their sentences.
+// Verdicts is the table of gates with their sentences. When each is looked at
+// again is left to the board: a text that changes by time alone would be written
+// to the forge again on every look.
 func Verdicts(vs []promotion.Verdict) string {
 	var b strings.Builder
 	b.WriteString("| | Gate | |\n|---|---|---|\n")
 	for _, v := range vs {
-		fmt.Fprintf(&b, "| %s | %s | %s", marks[v.Status], Text(v.Gate, 64), Text(v.Sentence, 600))
-		if !v.Look.IsZero() && v.Status != promotion.StatusPass {
-			fmt.Fprintf(&b, " Looked at again at %s.", Time(v.Look))
-		}
-		b.WriteString(" |\n")
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", marks[v.Status], Text(v.Gate, 64), Text(v.Sentence, 600))
 		for _, r := range v.Rules {
 			if r.Status != promotion.StatusPass {
 				fmt.Fprintf(&b, "| | %s | %s: %s |\n", Code(r.Policy, 128), Code(r.Rule, 128), Text(r.Message, 400))
@@ -248,7 +246,8 @@ func Check(kind string, pair promotion.Pair, before, after promotion.Value, vs [
 	if kind == promotion.KindRollback {
 		verb = "Rolls back"
 	}
-	s := fmt.Sprintf("%s **%s** in **%s**: %s → %s\n\n%s", verb, pair.Artifact, pair.Environment, Value(before), Value(after), Verdicts(vs))
+	s := fmt.Sprintf("%s **%s** in **%s**: %s → %s\n\n%s\nrung looks again whenever something changes, and at the times that its board shows.\n",
+		verb, pair.Artifact, pair.Environment, Value(before), Value(after), Verdicts(vs))
 	if ledger != "" {
 		s += fmt.Sprintf("\nLedger: %s\n", Code(string(ledger), 40))
 	}

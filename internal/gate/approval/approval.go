@@ -49,7 +49,7 @@ func Judge(f *promotion.Facts) (promotion.Verdict, []promotion.RecordApproval) {
 	case rule.Required <= 0:
 		v.Sentence = fmt.Sprintf("%s needs no approval", f.Environment.Name)
 		return v, nil
-	case f.PullRequest == nil:
+	case f.PullRequest == nil, f.PullRequest.Head.Zero() && f.PullRequest.Ours:
 		v.Status, v.Sentence = promotion.StatusPending, needs(rule)+" once the pull request is open"
 		return v, nil
 	case f.PullRequest.Head.Zero():
