@@ -241,7 +241,7 @@ func (p *pass) goOn(pair promotion.Pair) {
 	case len(p.s.Places[pair]) > 0 && p.disagreement(pair) == "" && agree(p.value(pair), p.pinned(pair, target(r))):
 		p.withdraw(pair, promotion.WithdrawAlready, promotion.Actor{Kind: "rung", Person: p.s.App})
 		return
-	case kind == promotion.KindPromotion && p.revoked(pair, r):
+	case p.revoked(r):
 		p.revoke(pair, r, pr)
 		return
 	case pr != nil && pr.State == "closed":
@@ -255,7 +255,7 @@ func (p *pass) goOn(pair promotion.Pair) {
 		return
 	}
 	head := p.s.Heads[pair]
-	if !there || head.Conflicts || pr != nil && pr.Mergeable == "conflicting" && head.Ours {
+	if !there || head.Ours && (head.Conflicts || pr != nil && pr.Mergeable == "conflicting") {
 		switch text := p.disagreement(pair); {
 		case text == "":
 			p.rebuild(pair, kind, r, pr)
@@ -299,7 +299,7 @@ func (p *pass) withdraw(pair promotion.Pair, reason string, actor promotion.Acto
 
 // revoked reports whether an open promotion must not land any more: its digest
 // is barred.
-func (p *pass) revoked(pair promotion.Pair, r promotion.Record) bool {
+func (p *pass) revoked(r promotion.Record) bool {
 	if r.Artifact == nil {
 		return false
 	}
@@ -312,11 +312,10 @@ func (p *pass) revoked(pair promotion.Pair, r promotion.Record) bool {
 func (p *pass) revoke(pair promotion.Pair, r promotion.Record, pr *promotion.PullRequestState) {
 	rec, _ := p.barred(r.Artifact.Digest)
 	text := fmt.Sprintf("%s is quarantined: %s", short(target(r)), rec.Reason)
-	_, there := p.s.Branches[promotion.PromotionBranch(pair)]
-	if there {
+	if _, there := p.s.Branches[promotion.PromotionBranch(pair)]; there {
 		p.dropBranch(pair)
 		p.look(p.s.Now.Add(time.Second))
-		p.state(promotion.PairState{Pair: pair, Live: p.value(pair), Phase: promotion.PhaseHeld, Target: target(r), Kind: promotion.KindPromotion, Sentence: text})
+		p.waitFor(pair, r, pr, text)
 		return
 	}
 	if pr != nil && pr.State == "open" {
@@ -326,6 +325,7 @@ func (p *pass) revoke(pair promotion.Pair, r promotion.Record, pr *promotion.Pul
 	}
 	if pr == nil && !p.s.ForgeRead {
 		p.look(p.s.Now.Add(time.Second))
+		p.waitFor(pair, r, nil, text+"; the forge is asked for its pull request")
 		return
 	}
 	p.withdraw(pair, promotion.WithdrawRevoked, promotion.Actor{Kind: "rung", Person: p.s.App})
@@ -373,6 +373,9 @@ func (p *pass) waitFor(pair promotion.Pair, r promotion.Record, pr *promotion.Pu
 // supersede moves an open promotion to a newer version, where the environment's
 // policy lets it.
 func (p *pass) supersede(pair promotion.Pair, r promotion.Record, pr *promotion.PullRequestState) bool {
+	if head, there := p.s.Heads[pair]; there && !head.Ours {
+		return false // somebody works on the branch: their commits are not thrown away
+	}
 	c, _ := p.candidate(pair)
 	if c == nil || c.release.Digest == r.Artifact.Digest || !p.older(pair.Artifact, r.Artifact.Version, c.release.Version) {
 		return false
