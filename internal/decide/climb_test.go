@@ -495,10 +495,14 @@ func TestAHeadIsRebuiltOnlyWhenItConflicts(t *testing.T) {
 	}
 	// Not one that somebody else made.
 	h := w.s.Heads[at(dev)]
-	h.Ours = false
+	h.Ours, h.Conflicts = false, true
 	w.s.Heads[at(dev)] = h
 	if plan = w.decide(); len(plan.Builds) > 0 {
-		t.Error("somebody's commits are overwritten")
+		t.Error("somebody's commits are overwritten by a rebuild")
+	}
+	w.publish("1.2.0")
+	if plan = w.decide(); len(plan.Builds) > 0 {
+		t.Error("somebody's commits are overwritten by a newer version")
 	}
 }
 
