@@ -177,7 +177,7 @@ func TestHead(t *testing.T) {
 	pr := func(change func(p *promotion.PullRequestFacts)) func(*promotion.Facts) {
 		return func(f *promotion.Facts) { change(f.PullRequest) }
 	}
-	soon := now.Add(3 * time.Second)
+	soon := now.Add(2 * time.Second)
 	table(t, gate.IDHead, gate.Head, []row{
 		{"ours", nil, pass, "head 1a2b3c4d5e6f is what rung made", time.Time{}},
 		{"not open", func(f *promotion.Facts) { f.PullRequest = nil }, pending, "not open yet", time.Time{}},

@@ -10,7 +10,7 @@ import (
 // mergeableSoon is how soon GitHub is asked again whether a pull request can
 // be merged: it works that out in the background, mostly within seconds, and
 // begins anew whenever the base moves.
-const mergeableSoon = 3 * time.Second
+const mergeableSoon = 2 * time.Second
 
 // Head passes when the pull request's head is the one rung made, or its clean
 // merge with the base, is no draft, and can be merged.

@@ -134,18 +134,20 @@ func (p *pass) queryPair(q *forge.Query, numbers map[int]bool, pair promotion.Pa
 
 // needsMergeable reports whether only the forge can say if a head merges
 // cleanly: it does not stand on the base's head, and the forge had not made up
-// its mind when it was asked last, at least two seconds ago.
+// its mind about these two when it was asked last, at least a second ago. It
+// begins to think when it is asked, so a base that moved is asked about at once.
 func (p *pass) needsMergeable(pr *promotion.PullRequestState) bool {
 	if pr.Mergeable != forge.MergeUnknown || p.mem.builtOn[pr.Head] == p.s.Base.Head {
 		return false
 	}
-	if p.s.Now.Sub(p.mem.asked[pr.Head]) < 2*time.Second {
+	q := question{pr.Head, p.s.Base.Head}
+	if p.s.Now.Sub(p.mem.asked[q]) < time.Second {
 		return false
 	}
 	if len(p.mem.asked) > 1000 {
 		clear(p.mem.asked)
 	}
-	p.mem.asked[pr.Head] = p.s.Now
+	p.mem.asked[q] = p.s.Now
 	return true
 }
 

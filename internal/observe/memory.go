@@ -33,10 +33,10 @@ type memory struct {
 	prs    map[int]*promotion.PullRequestState
 	dirty  map[int]bool // pull requests to read again
 	merged map[promotion.Hash]merge
-	// builtOn is the base commit that a head was built on; asked is when its
-	// mergeability was asked for last.
+	// builtOn is the base commit that a head was built on; asked is when it was
+	// asked last whether a head can be merged into a base.
 	builtOn map[promotion.Hash]promotion.Hash
-	asked   map[promotion.Hash]time.Time
+	asked   map[question]time.Time
 	// statuses are the names of statuses and checks that came in.
 	statuses map[string]bool
 	commits  map[promotion.Hash][]promotion.CheckFacts
@@ -50,6 +50,9 @@ type memory struct {
 	impacts   map[int]*promotion.Impact
 	commented time.Time // up to when comments were listed; zero before the first
 }
+
+// question is a head and the base that it is to be merged into.
+type question struct{ head, base promotion.Hash }
 
 type merge struct {
 	number int
@@ -79,7 +82,7 @@ func newMemory() memory {
 		commits: map[promotion.Hash][]promotion.CheckFacts{}, registry: map[promotion.Artifact]*available{},
 		published: map[publishedKey]hint.Hint{}, served: map[promotion.Digest]servedAt{}, health: map[healthKey]promotion.HealthReading{},
 		refused: map[promotion.Pair]promotion.Refusal{}, refusals: map[promotion.Pair]int{}, impacts: map[int]*promotion.Impact{},
-		builtOn: map[promotion.Hash]promotion.Hash{}, asked: map[promotion.Hash]time.Time{},
+		builtOn: map[promotion.Hash]promotion.Hash{}, asked: map[question]time.Time{},
 	}
 }
 
