@@ -232,6 +232,9 @@ func (a *App) Addr() string {
 	return a.listener.Addr().String()
 }
 
+// Queue is the service's queue, for looking: what is due, and the last views.
+func (a *App) Queue() *queue.Queue { return a.queue }
+
 // Run serves and reconciles until ctx ends; a pass that has begun is finished.
 func (a *App) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -376,4 +379,18 @@ func (a *App) Start(ctx context.Context) error {
 	}
 	a.ready.Store(true)
 	return nil
+}
+
+// Views are the last passes over the repositories as JSON (promotion.View), in
+// the order of their keys: what the board shows.
+func (a *App) Views(ctx context.Context) ([][]byte, error) {
+	views, err := a.queue.Views(ctx, promotion.ViewName)
+	if err != nil {
+		return nil, err
+	}
+	all := make([][]byte, len(views))
+	for i, v := range views {
+		all[i] = v.Data
+	}
+	return all, nil
 }
