@@ -1,0 +1,233 @@
+// Package kill holds rung to its promise that it can be killed at any moment:
+// the real binary, as a process of its own, against the emulator on real bare
+// repositories, killed around each of its writes, stopped in the middle of one,
+// deprived of its data directory, its webhooks or its ledger, must end in the
+// world that it would have made undisturbed.
+package kill
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rungbot/rung/e2e/world"
+	"github.com/rungbot/rung/internal/githubemu"
+)
+
+var binary string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "rung-kill-")
+	if err == nil {
+		binary, err = world.Build(dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+var environments = []string{"dev", "staging", "prod"}
+
+const config = `version: 1
+mode: merge
+artifacts:
+  checkout: {image: IMAGE}
+environments:
+  dev: {}
+  staging: {after: [dev], health: [{http: "HEALTH/{environment}", interval: 200ms}]}
+  prod: {after: [staging], approvals: {required: 1}, health: [{http: "HEALTH/{environment}", interval: 200ms}]}
+`
+
+func options(onWrite func(n int, when githubemu.When, r *http.Request)) world.Options {
+	return world.Options{
+		Config: config, Environments: environments, OnWrite: onWrite,
+		Rules: []githubemu.Ruleset{{RequirePull: true, RequiredChecks: []githubemu.RequiredCheck{{Context: "ci"}, {Context: "rung", AppID: world.AppID}}}},
+	}
+}
+
+// cast plays the people and the continuous integration of the climb: each does
+// what is asked of them when the world asks for it, and once.
+type cast struct {
+	t *testing.T
+	*world.World
+	dispatched, said bool
+}
+
+// act lets everybody look at the world once and do what it asks for. It reports
+// whether the climb has come to its end.
+func (c *cast) act() bool {
+	c.t.Helper()
+	st := c.State()
+	pinned, open := false, 0
+	for _, pr := range st.Pulls {
+		if pr.Head == "rung/onboard" && pr.State == "merged" {
+			pinned = true
+		}
+		if pr.State != "open" {
+			continue
+		}
+		open++
+		c.look(&st, &pr)
+	}
+	if pinned && !c.dispatched {
+		c.dispatched = true
+		c.Publish("1.1.0")
+		c.Dispatch("1.1.0")
+	}
+	live := strings.Join(c.Live("prod", "checkout"), ", ")
+	if live == "land 1.1.0, settle 1.1.0 good" && !c.said {
+		c.say(&st)
+	}
+	return live == "land 1.0.0, settle 1.0.0 good" && open == 0
+}
+
+// look lets everybody see one open pull request, in the order of things, so that
+// a climb is played the same way each time: first rung knows its own
+// head and says what it waits for, then the required status comes, then alice merges the ledger's line and bob
+// approves a promotion into production.
+func (c *cast) look(st *githubemu.RepositoryState, pr *githubemu.PullState) {
+	title, ci := "", false
+	for _, check := range st.Checks[pr.HeadSHA] {
+		if check.Name == "rung" {
+			title = check.Title
+		}
+		ci = ci || check.Name == "ci"
+	}
+	approved := slices.ContainsFunc(pr.Reviews, func(r githubemu.ReviewState) bool { return r.SHA == pr.HeadSHA })
+	var err error
+	switch {
+	case title == "", strings.Contains(title, "head"):
+	case !ci:
+		err = c.Emulator.ReportStatus(c.t.Context(), githubemu.CheckReport{Repository: world.Repository, App: "ci", SHA: pr.HeadSHA, Name: "ci", State: "success"})
+	case pr.Head == "rung/onboard":
+		_, err = c.Emulator.Merge(c.t.Context(), world.Repository, pr.Number, "alice", "merge")
+	case title == "Waits for approval" && !approved:
+		_, err = c.Emulator.Review(c.t.Context(), world.Repository, pr.Number, "bob", "APPROVE", "")
+	}
+	if err != nil {
+		c.t.Logf("pull request %d: %v; tried again at the next look", pr.Number, err) // the world moved on meanwhile
+	}
+}
+
+// say takes the version back: bob comments on its pull request.
+func (c *cast) say(st *githubemu.RepositoryState) {
+	for _, pr := range st.Pulls {
+		if pr.Head == "rung/p/prod/checkout" && pr.State == "merged" {
+			if _, err := c.Emulator.Comment(c.t.Context(), world.Repository, pr.Number, "bob", "/rollback"); err != nil {
+				c.t.Fatal(err)
+			}
+			c.said = true
+			return
+		}
+	}
+}
+
+// point is one moment at which rung is killed.
+type point struct {
+	n    int
+	when githubemu.When
+	// forget deletes the data directory before rung is started again.
+	forget bool
+}
+
+func (p point) String() string {
+	data := "kept"
+	if p.forget {
+		data = "deleted"
+	}
+	return fmt.Sprintf("%s write %d, data %s", p.when, p.n, data)
+}
+
+// climb plays the whole climb, with rung killed at a point if there is one, and
+// says how the world stands then, and what rung wrote.
+func climb(t *testing.T, at *point) (end string, writes []string) {
+	t.Helper()
+	var mu sync.Mutex
+	var rung *world.Process
+	killed := make(chan struct{})
+	w := world.Start(t, binary, options(func(n int, when githubemu.When, r *http.Request) {
+		if when == githubemu.Before {
+			mu.Lock()
+			writes = append(writes, r.Method+" "+r.URL.Path)
+			mu.Unlock()
+		}
+		if at == nil || n != at.n || when != at.when {
+			return
+		}
+		mu.Lock()
+		p := rung
+		mu.Unlock()
+		p.Kill()
+		close(killed)
+		panic(http.ErrAbortHandler) // nobody is there to be answered
+	}))
+	start := func() {
+		p := w.Serve("a")
+		mu.Lock()
+		rung = p
+		mu.Unlock()
+		w.Receive(p)
+	}
+	mu.Lock() // the hook waits until the process is known
+	p := w.Serve("a")
+	rung = p
+	mu.Unlock()
+	w.Receive(p)
+	c := &cast{t: t, World: w}
+	w.Wait("the version has climbed and come back", func() bool {
+		select {
+		case <-killed:
+			killed = nil
+			if at.forget {
+				rung.Forget()
+			}
+			start()
+		default:
+		}
+		return c.act()
+	}, func() string { return w.Describe(environments...) + "\n" + rung.Log() })
+	w.Quiet()
+	if at != nil && killed != nil {
+		t.Logf("there was no write %d this time, of %d", at.n, w.Emulator.Writes())
+	}
+	rung.Stop()
+	return w.Describe(environments...), writes
+}
+
+func TestKilledAroundEveryWrite(t *testing.T) {
+	began := time.Now()
+	want, writes := climb(t, nil)
+	n := len(writes)
+	t.Logf("N = %d writes in an undisturbed climb of %s:\n%s\n%s", n, time.Since(began).Round(time.Millisecond), strings.Join(writes, "\n"), want)
+	if n < 20 {
+		t.Fatalf("only %d writes: the climb does not do what it should", n)
+	}
+	all := os.Getenv("RUNG_KILL_ALL") != ""
+	for i := 1; i <= n; i++ {
+		for _, when := range []githubemu.When{githubemu.Before, githubemu.After} {
+			for _, forget := range []bool{false, true} {
+				// Without RUNG_KILL_ALL every other choice: each write is seen
+				// with both moments and, with its neighbour, both directories.
+				if !all && (i+int(when))%2 == 0 == forget {
+					continue
+				}
+				at := point{i, when, forget}
+				t.Run(strings.NewReplacer(" ", "_", ",", "").Replace(at.String()), func(t *testing.T) {
+					t.Parallel()
+					if got, _ := climb(t, &at); got != want {
+						t.Errorf("killed %s (%s), the world ends differently.\n--- undisturbed\n%s\n--- killed\n%s", at, writes[at.n-1], want, got)
+					}
+				})
+			}
+		}
+	}
+}
