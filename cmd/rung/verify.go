@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/rungbot/rung/internal/audit"
+)
+
+// verifyCommand checks a clone's signed history.
+type verifyCommand struct {
+	Path   string `arg:"" optional:"" default:"." type:"existingdir" help:"Local clone, bare or not, with the branch rung/ledger."`
+	JSON   bool   `help:"Print the report as JSON."`
+	Root   string `placeholder:"FINGERPRINT" help:"Fingerprint (SHA256:…) of the key that must have begun the ledger."`
+	Strict bool   `help:"Exit 1 also for what is only listed: pending records and overrides."`
+	Base   string `placeholder:"BRANCH" help:"Base branch, if not the one that the ledger names."`
+}
+
+// Help says what it reads and what the codes mean.
+func (verifyCommand) Help() string {
+	return "Reads the clone alone: no network, no git binary, no rung service. Exits 0 when every release stands on a signed record, 1 when something was tampered with, 2 when something could not be judged."
+}
+
+// Run prints the report.
+func (c verifyCommand) Run(ctx context.Context, io streams) error {
+	report, err := audit.Verify(ctx, c.Path, audit.Options{Root: c.Root, Base: c.Base, Strict: c.Strict})
+	if err != nil {
+		return err
+	}
+	if report.TrustOnFirstUse && report.Root != "" {
+		fmt.Fprintf(io.err, "rung: trust on first use: the ledger begins with key %s; compare it with the published one, and pin it with --root\n", report.Root)
+	}
+	if c.JSON {
+		err = encode(io, report)
+	} else {
+		err = printReport(io, &report)
+	}
+	if err != nil {
+		return err
+	}
+	if code := report.ExitCode(); code != 0 {
+		return &exitError{code: code}
+	}
+	return nil
+}
+
+// printReport is the report for people.
+func printReport(io streams, r *audit.Report) error {
+	fmt.Fprintln(io.out, r)
+	w := tabwriter.NewWriter(io.out, 0, 8, 2, ' ', 0)
+	if len(r.Findings) > 0 {
+		fmt.Fprintln(w, "\nCODE\tOBJECT\tENVIRONMENT\tARTIFACT\tEXPECTED\tFOUND")
+	}
+	for _, f := range r.Findings {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", f.Code, f.Object, f.Environment, f.Artifact, f.Expected, f.Found)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if len(r.ByHand) > 0 {
+		fmt.Fprintln(w, "\nCHANGES BY HAND\tENVIRONMENT\tARTIFACT\tVERSION\tPERSON\tWHY")
+	}
+	for _, h := range r.ByHand {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", h.Commit.Short(), h.Environment, h.Artifact, h.Value.Version, h.Person, h.Reason)
+	}
+	return w.Flush()
+}

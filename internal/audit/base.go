@@ -1,0 +1,574 @@
+package audit
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/rungbot/rung/internal/manifest"
+	"github.com/rungbot/rung/internal/promotion"
+)
+
+// baseWalk is the base branch under judgement.
+type baseWalk struct {
+	*verifier
+	ledger *ledgerWalk
+	head   oid
+	// parents are those of every commit that the head reaches.
+	parents map[oid][]oid
+	// line is the first-parent line, oldest first; position is its index.
+	line     []oid
+	position map[oid]int
+	// pipeline is the newest usable configuration on the way.
+	pipeline *promotion.Pipeline
+	// judged are the landed commits that a step dealt with.
+	judged map[oid]bool
+	// promised are the open authorize records that no step has used yet.
+	promised map[promotion.Pair]*recorded
+}
+
+// judgeBase holds the base branch to the ledger.
+func (v *verifier) judgeBase(ctx context.Context, l *ledgerWalk, head oid) error {
+	b := &baseWalk{
+		verifier: v, ledger: l, head: head, parents: map[oid][]oid{}, position: map[oid]int{}, judged: map[oid]bool{}, promised: map[promotion.Pair]*recorded{},
+	}
+	if err := b.walk(ctx); err != nil {
+		return err
+	}
+	for _, f := range l.files {
+		if r := f.newest(); r != nil && r.Record.Kind == promotion.RecordAuthorize {
+			b.promised[r.pair()] = r
+		}
+	}
+	if err := b.pinned(); err != nil {
+		return err
+	}
+	if err := b.claims(ctx); err != nil {
+		return err
+	}
+	bases := slices.DeleteFunc(slices.Compact(slices.Clone(l.bases)), func(o oid) bool { return o == oid{} })
+	if len(bases) == 0 {
+		return nil // said with the trailers
+	}
+	newest := bases[len(bases)-1]
+	if _, there := b.parents[newest]; !there {
+		b.find(Finding{
+			Code: RefRewind, Object: v.report.Base.Ref, Expected: "a descendant of " + newest.String() + ", up to which the ledger is written",
+			Found: head.String(),
+		})
+		return nil
+	}
+	if err := b.initial(bases[0]); err != nil {
+		return err
+	}
+	for i := 1; i < len(bases); i++ {
+		if err := b.segment(ctx, bases[i-1], bases[i], false); err != nil {
+			return err
+		}
+	}
+	if err := b.segment(ctx, newest, head, true); err != nil {
+		return err
+	}
+	b.leftover()
+	return nil
+}
+
+// walk learns the graph below the head.
+func (b *baseWalk) walk(ctx context.Context) error {
+	stack := []oid{b.head}
+	for len(stack) > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		id := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		if _, seen := b.parents[id]; seen {
+			continue
+		}
+		c, err := b.commit(id)
+		if err != nil {
+			return err
+		}
+		b.parents[id] = c.parents
+		stack = append(stack, c.parents...)
+	}
+	for at := b.head; ; at = b.parents[at][0] {
+		b.line = append(b.line, at)
+		if len(b.parents[at]) == 0 {
+			break
+		}
+	}
+	slices.Reverse(b.line)
+	for i, id := range b.line {
+		b.position[id] = i
+	}
+	return nil
+}
+
+// ancestors are a commit and everything below it.
+func (b *baseWalk) ancestors(id oid) map[oid]bool {
+	seen, stack := map[oid]bool{}, []oid{id}
+	for len(stack) > 0 {
+		at := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		if _, known := b.parents[at]; !known || seen[at] {
+			continue
+		}
+		seen[at] = true
+		stack = append(stack, b.parents[at]...)
+	}
+	return seen
+}
+
+// pinned compares the ledger's first commit with the one that rung.yaml names.
+func (b *baseWalk) pinned() error {
+	c, err := b.commit(b.head)
+	if err != nil {
+		return err
+	}
+	p, err := b.pipelineAt(c.tree)
+	if err != nil || p == nil || p.Ledger == "" {
+		return err
+	}
+	if first := b.ledger.ids[0].hash(); p.Ledger != first {
+		b.find(Finding{Code: LedgerReset, Object: b.report.Ledger.Ref, Expected: "first commit " + string(p.Ledger) + ", as rung.yaml says", Found: "first commit " + string(first)})
+	}
+	return nil
+}
+
+// step is one first-parent commit with the one before it.
+type step struct {
+	before, after *commit
+	// end is the configuration at the end of the step's segment.
+	end *promotion.Pipeline
+}
+
+// segment judges the base commits between two values of Promotion-Base, or
+// those behind the newest.
+func (b *baseWalk) segment(ctx context.Context, from, to oid, pending bool) error {
+	commits, ok := b.between(from, to)
+	if !ok {
+		b.find(Finding{Code: RefRewind, Object: b.report.Base.Ref, Expected: "a descendant of " + from.String(), Found: to.String() + ", the ledger's next base"})
+		return nil
+	}
+	if len(commits) == 0 {
+		return nil
+	}
+	last, err := b.commit(to)
+	if err != nil {
+		return err
+	}
+	end, err := b.pipelineAt(last.tree)
+	if err != nil {
+		return err
+	}
+	for _, id := range commits {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		s := step{end: end}
+		if s.before, err = b.commit(from); err != nil {
+			return err
+		}
+		if s.after, err = b.commit(id); err != nil {
+			return err
+		}
+		if pending {
+			err = b.pending(s)
+		} else {
+			err = b.attested(s)
+		}
+		if err != nil {
+			return err
+		}
+		b.report.Commits++
+		from = id
+	}
+	return nil
+}
+
+// between lists the first-parent commits behind from up to to, oldest first. A
+// from that is an ancestor off that line makes one step.
+func (b *baseWalk) between(from, to oid) ([]oid, bool) {
+	if from == to {
+		return nil, true
+	}
+	i, onLine := b.position[from]
+	j, alsoOnLine := b.position[to]
+	if onLine && alsoOnLine {
+		if i > j {
+			return nil, false
+		}
+		return b.line[i+1 : j+1], true
+	}
+	if _, there := b.parents[to]; !there {
+		return nil, false
+	}
+	var commits []oid
+	for at := to; ; at = b.parents[at][0] {
+		if at == from {
+			slices.Reverse(commits)
+			return commits, true
+		}
+		commits = append(commits, at)
+		if len(b.parents[at]) == 0 {
+			break
+		}
+	}
+	return []oid{to}, b.ancestors(to)[from]
+}
+
+// use is the configuration by which a step is judged: that of its first parent,
+// or the newest usable one before it.
+func (b *baseWalk) use(s step) (*promotion.Pipeline, error) {
+	p, err := b.pipelineAt(s.before.tree)
+	if err != nil {
+		return nil, err
+	}
+	if p != nil {
+		b.pipeline = p
+	}
+	if b.pipeline == nil {
+		b.pipeline = s.end
+	}
+	if b.pipeline == nil {
+		b.find(Finding{Code: ConfigUnreadable, Object: s.before.id.String(), Expected: "a rung.yaml that says what the environments are", Found: "none that can be used"})
+	}
+	return b.pipeline, nil
+}
+
+// split sorts a step's changed paths: under an environment, and those that
+// govern.
+func split(changes []change, p *promotion.Pipeline) (touched, governing []change) {
+	for _, ch := range changes {
+		switch {
+		case environmentOf(ch.path, p) != nil:
+			touched = append(touched, ch)
+		case governs(ch.path, p):
+			governing = append(governing, ch)
+		}
+	}
+	return touched, governing
+}
+
+// attested judges a step that the ledger says is recorded.
+func (b *baseWalk) attested(s step) error {
+	p, err := b.use(s)
+	if err != nil || p == nil {
+		return err
+	}
+	changes, err := b.diff(s.before.tree, s.after.tree)
+	if err != nil {
+		return err
+	}
+	touched, governing := split(changes, p)
+	seen, err := b.placeChanges(touched, p)
+	if err != nil {
+		return err
+	}
+	records := b.ledger.landed[s.after.id]
+	b.judged[s.after.id] = true
+	byPair := map[promotion.Pair]*recorded{}
+	var lands []*recorded
+	mismatch := false
+	for _, r := range records {
+		pair := r.pair()
+		if other := byPair[pair]; other != nil {
+			b.about(s, pair, ChangeMismatch, "one record of the change", "a second in ledger commit "+r.commit.String())
+			mismatch = true
+			continue
+		}
+		byPair[pair] = r
+		if r.Record.Kind == promotion.RecordLand {
+			lands = append(lands, r)
+		}
+		ok, err := b.matches(s, r, seen[pair], changes)
+		if err != nil {
+			return err
+		}
+		mismatch = mismatch || !ok
+	}
+	for _, pair := range sortedPairs(seen) {
+		if byPair[pair] == nil {
+			b.about(s, pair, UnattestedChange, "a land or adopt record", changeWords(seen[pair]))
+			mismatch = true
+		}
+	}
+	if len(lands) == 0 {
+		return nil
+	}
+	return b.landed(s, p, lands, changes, touched, governing, mismatch)
+}
+
+// matches compares a record with what its commit changed: by the configuration
+// of the first parent, or by the one that stood when it was written.
+func (b *baseWalk) matches(s step, r *recorded, seen []promotion.PlaceChange, changes []change) (bool, error) {
+	if first := r.Record.Landed.FirstParent; first != s.before.id.hash() {
+		b.about(s, r.pair(), ChangeMismatch, "first parent "+s.before.id.String(), "first parent "+string(first)+" in the record")
+		return false, nil
+	}
+	if samePlaces(r.Record.Places, seen) && len(seen) > 0 {
+		return true, nil
+	}
+	if s.end != nil {
+		touched, _ := split(changes, s.end)
+		later, err := b.placeChanges(touched, s.end)
+		if err != nil {
+			return false, err
+		}
+		if own := later[r.pair()]; len(own) > 0 && samePlaces(r.Record.Places, own) {
+			return true, nil
+		}
+	}
+	b.about(s, r.pair(), ChangeMismatch, "recorded: "+changeWords(r.Record.Places), "in the commit: "+changeWords(seen))
+	return false, nil
+}
+
+// landed judges a commit that promotions landed with: byte for byte what the
+// records say and, where rung merged, nothing beside.
+func (b *baseWalk) landed(s step, p *promotion.Pipeline, lands []*recorded, changes, touched, governing []change, mismatch bool) error {
+	var places []promotion.PlaceChange
+	ours := false
+	for _, r := range lands {
+		places = append(places, r.Record.Places...)
+		ours = ours || !r.Record.Landed.ByHand
+	}
+	if !mismatch {
+		code, text, err := b.exact(touched, places, p)
+		if err != nil {
+			return err
+		}
+		if code != "" {
+			b.about(s, lands[0].pair(), code, "only the recorded places, byte for byte", text)
+		}
+	}
+	for _, ch := range changes {
+		if environmentOf(ch.path, p) == nil && ours {
+			b.about(s, lands[0].pair(), PathScope, "only the promotion's files", ch.path)
+			break
+		}
+	}
+	if !ours && len(governing) > 0 {
+		b.about(s, lands[0].pair(), Override, "only the promotion's files", "merged by hand with "+governing[0].path)
+	}
+	for _, r := range lands {
+		if err := b.merged(s, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// exact reports whether the files under the environments changed by the given
+// places and in no other byte.
+func (b *baseWalk) exact(touched []change, places []promotion.PlaceChange, p *promotion.Pipeline) (Code, string, error) {
+	byPath := map[string][]promotion.PlaceChange{}
+	for _, c := range places {
+		byPath[c.Path] = append(byPath[c.Path], c)
+	}
+	for _, ch := range touched {
+		if ch.after != (entry{}) && !ch.after.regular() || ch.before.regular() && ch.after.regular() && ch.before.mode != ch.after.mode {
+			return TreeMode, fmt.Sprintf("%s has mode %o, and had %o", ch.path, ch.after.mode, ch.before.mode), nil
+		}
+		changes, promised := byPath[ch.path]
+		if !promised || !ch.before.regular() || !ch.after.regular() {
+			return ChangeMismatch, ch.path + " was changed as well", nil
+		}
+		before, err := b.read(ch.before.id, kindBlob)
+		if err != nil {
+			return "", "", err
+		}
+		after, err := b.read(ch.after.id, kindBlob)
+		if err != nil {
+			return "", "", err
+		}
+		applied, err := manifest.Apply(ch.path, before, manifest.Artifacts(p), changes)
+		if err != nil {
+			return ChangeMismatch, err.Error(), nil //nolint:nilerr // what does not apply is the finding
+		}
+		if string(applied) != string(after) {
+			return ChangeMismatch, ch.path + " differs in other bytes too", nil
+		}
+		delete(byPath, ch.path)
+	}
+	for _, path := range slices.Sorted(maps.Keys(byPath)) {
+		return ChangeMismatch, path + " was not changed", nil
+	}
+	return "", "", nil
+}
+
+// merged judges how a promotion's head came to the base branch.
+func (b *baseWalk) merged(s step, r *recorded) error {
+	method, parents := r.Record.Landed.Method, len(s.after.parents)
+	if method == "merge" && parents < 2 || method == "squash" && parents > 1 {
+		b.about(s, r.pair(), ChangeMismatch, "method "+method, fmt.Sprintf("%d parents", parents))
+		return nil
+	}
+	if r.Record.Landed.ByHand || r.standing == nil || method == "squash" {
+		return nil // content decides
+	}
+	want, ok := parseOID(headOf(&r.standing.Record))
+	if !ok {
+		return nil
+	}
+	head := s.after.id
+	if parents > 1 {
+		head = s.after.parents[1]
+	}
+	reached := head == want
+	at, err := b.commit(head)
+	// "Update branch" puts merges of the base on top of rung's own commit.
+	for n := 0; err == nil && len(at.parents) == 2 && n < 100; n++ {
+		at, err = b.commit(at.parents[0])
+		reached = reached || err == nil && at.id == want
+	}
+	if err != nil {
+		return err
+	}
+	if !reached {
+		b.about(s, r.pair(), HeadMismatch, "head "+want.String()+", as authorised", "head "+head.String())
+		return nil
+	}
+	if code, found, _ := b.ledger.trust.judge(at); code != "" {
+		b.find(signatureFinding(at, code, found))
+	}
+	return nil
+}
+
+// signatureFinding is about the signature of a promotion commit.
+func signatureFinding(c *commit, code Code, found string) Finding {
+	return Finding{Code: code, Object: c.id.String(), Expected: "a promotion commit signed by rung", Found: found}
+}
+
+// pending judges a step that the ledger doesn't cover yet.
+func (b *baseWalk) pending(s step) error {
+	if len(b.ledger.landed[s.after.id]) > 0 {
+		b.judged[s.after.id] = true
+		b.find(Finding{Code: ChangeMismatch, Object: s.after.id.String(), Expected: "Promotion-Base at or behind the recorded commit", Found: "before it"})
+		return nil
+	}
+	p, err := b.use(s)
+	if err != nil || p == nil {
+		return err
+	}
+	changes, err := b.diff(s.before.tree, s.after.tree)
+	if err != nil {
+		return err
+	}
+	touched, governing := split(changes, p)
+	seen, err := b.placeChanges(touched, p)
+	if err != nil {
+		return err
+	}
+	if len(seen) == 0 {
+		if len(touched)+len(governing) > 0 {
+			b.find(Finding{Code: AdoptPending, Object: s.after.id.String(), Expected: "an adopt of configuration, soon", Found: clip(slices.Concat(touched, governing)[0].path)})
+		}
+		return nil
+	}
+	var places []promotion.PlaceChange
+	promised := true
+	for pair := range seen {
+		r := b.promised[pair]
+		if promised = promised && r != nil; r != nil {
+			places = append(places, r.Record.Places...)
+		}
+	}
+	if promised {
+		code, _, err := b.exact(touched, places, p)
+		if err != nil {
+			return err
+		}
+		promised = code == ""
+	}
+	for _, pair := range sortedPairs(seen) {
+		if promised {
+			delete(b.promised, pair)
+			b.about(s, pair, LandPending, "a land record, soon", changeWords(seen[pair]))
+			continue
+		}
+		b.about(s, pair, UnattestedChange, "an open authorize that promises it", changeWords(seen[pair]))
+	}
+	return nil
+}
+
+// initial compares what was adopted when the ledger began with the files.
+func (b *baseWalk) initial(at oid) error {
+	c, err := b.commit(at)
+	if err != nil {
+		return err
+	}
+	p, err := b.pipelineAt(c.tree)
+	if err != nil {
+		return err
+	}
+	if p == nil {
+		b.find(Finding{Code: ConfigUnreadable, Object: at.String(), Expected: "a rung.yaml where the ledger begins", Found: "none that can be used"})
+		return nil
+	}
+	b.pipeline = p
+	all, err := b.allPlaces(c.tree, p)
+	if err != nil {
+		return err
+	}
+	s := step{after: c}
+	for _, r := range b.ledger.initial {
+		if r.at != 0 || !samePlaces(r.Record.Places, all[r.pair()]) {
+			b.about(s, r.pair(), ChangeMismatch, "recorded: "+changeWords(r.Record.Places), "in the files: "+changeWords(all[r.pair()]))
+		}
+		delete(all, r.pair())
+	}
+	for _, pair := range sortedPairs(all) {
+		b.about(s, pair, UnattestedChange, "an adopt of what was found", changeWords(all[pair]))
+	}
+	return nil
+}
+
+// leftover finds records of commits that are not on the base branch.
+func (b *baseWalk) leftover() {
+	for id, records := range b.ledger.landed {
+		if b.judged[id] {
+			continue
+		}
+		code, found := RefRewind, "not in the base branch"
+		if _, there := b.parents[id]; there {
+			code, found = ChangeMismatch, "not on its first-parent line since the ledger began"
+		}
+		for _, r := range records {
+			b.find(Finding{Code: code, Object: id.String(), Environment: r.Record.Environment, Artifact: r.pair().Artifact, Expected: "a commit of the base branch", Found: found})
+		}
+	}
+	for _, r := range b.ledger.ranges {
+		for _, h := range []promotion.Hash{r.Record.Range.From, r.Record.Range.To} {
+			if id, ok := parseOID(h); ok {
+				if _, there := b.parents[id]; !there {
+					b.find(Finding{Code: RefRewind, Object: id.String(), Expected: "a commit of the base branch", Found: "not in the base branch, and ledger commit " + r.commit.String() + " adopts up to it"})
+				}
+			}
+		}
+	}
+}
+
+// about adds a finding about a step and a pair.
+func (b *baseWalk) about(s step, pair promotion.Pair, code Code, expected, found string) {
+	b.find(Finding{Code: code, Object: s.after.id.String(), Environment: pair.Environment, Artifact: pair.Artifact, Expected: clip(expected), Found: clip(found)})
+}
+
+func sortedPairs[T any](m map[promotion.Pair]T) []promotion.Pair {
+	return slices.SortedFunc(maps.Keys(m), func(a, b promotion.Pair) int { return strings.Compare(a.String(), b.String()) })
+}
+
+func changeWords(changes []promotion.PlaceChange) string {
+	if len(changes) == 0 {
+		return "nothing"
+	}
+	c := changes[0]
+	value := func(v promotion.Value) string { return strings.TrimSuffix(string(v.Version)+"@"+v.Digest.Short(), "@") }
+	words := fmt.Sprintf("%s %s: %s to %s", c.Path, c.Locator, value(c.Before), value(c.After))
+	if len(changes) > 1 {
+		words += fmt.Sprintf(", and %d more", len(changes)-1)
+	}
+	return words
+}

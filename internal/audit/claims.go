@@ -1,0 +1,141 @@
+package audit
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/rungbot/rung/internal/ledger"
+	"github.com/rungbot/rung/internal/promotion"
+)
+
+// claims judges the commits below the head, since the ledger began, that claim
+// to be rung's or cite the ledger.
+func (b *baseWalk) claims(ctx context.Context) error {
+	old := map[oid]bool{}
+	if len(b.ledger.bases) > 0 {
+		old = b.ancestors(b.ledger.bases[0])
+	}
+	for id := range b.parents {
+		if old[id] {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		c, err := b.commit(id)
+		if err != nil {
+			return err
+		}
+		if strings.Contains(c.message, "Promotion-") || c.odd != "" || strings.Contains(c.signature, "SSH SIGNATURE") {
+			if err := b.claim(c); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// claim judges one commit. Whoever merges by hand may rewrite rung's commit and
+// drop its signature: content decides then. What bears rung's signature must be
+// sound, and what it cites must be there.
+func (b *baseWalk) claim(c *commit) error {
+	t, grammar := ledger.ParseTrailers(c.message)
+	_, onLine := b.position[c.id]
+	promoted := t != nil && t.Ledger != "" && len(t.Groups) > 0
+	if c.odd != "" {
+		// People's history may be odd; what claims to be rung's may not.
+		if promoted || strings.Contains(c.message, "Promotion-Ledger: ") || c.signatures > 1 {
+			b.find(Finding{Code: ObjectMalformed, Object: c.id.String(), Expected: "a commit as git and rung write it", Found: clip(c.odd)})
+		}
+		return nil
+	}
+	code, found, _ := b.ledger.trust.judge(c)
+	ours := code == ""
+	switch code {
+	case SigInvalid, KeyNotValid:
+		b.find(signatureFinding(c, code, found))
+	case SignerRole, SigNonCanonical, SigNamespace:
+		if promoted && len(c.parents) == 1 {
+			b.find(signatureFinding(c, code, found))
+		}
+	}
+	if ours && (grammar != nil || t == nil) {
+		f := Finding{Code: TrailerGrammar, Object: c.id.String(), Expected: "trailers in their one form", Found: "none"}
+		if grammar != nil {
+			f.Found = clip(grammar.Error())
+		}
+		b.find(f)
+		return nil
+	}
+	if t == nil || t.Ledger == "" || !ours && !onLine {
+		return nil
+	}
+	at, ok := parseOID(t.Ledger)
+	if _, there := b.ledger.index[at]; !ok || !there {
+		b.find(Finding{Code: LedgerRewind, Object: c.id.String(), Expected: "ledger commit " + string(t.Ledger), Found: "not in the ledger"})
+		return nil
+	}
+	if ours && len(t.Groups) > 0 {
+		return b.promotionCommit(c, t, at)
+	}
+	return nil
+}
+
+// promotionCommit compares a commit that rung made with the propose records
+// that it cites.
+func (b *baseWalk) promotionCommit(c *commit, t *ledger.Trailers, at oid) error {
+	mismatch := func(code Code, expected, found string) {
+		b.find(Finding{Code: code, Object: c.id.String(), Environment: t.Groups[0].Environment, Expected: clip(expected), Found: clip(found)})
+	}
+	var places []promotion.PlaceChange
+	for _, g := range t.Groups {
+		r := b.proposed(g, at)
+		if r == nil {
+			mismatch(TrailerMismatch, "a propose record in ledger commit "+at.String(), string(g.Kind)+" "+g.Artifact+" is not there")
+			return nil
+		}
+		places = append(places, r.Record.Places...)
+	}
+	if len(c.parents) != 1 {
+		mismatch(ObjectMalformed, "one parent", "another number")
+		return nil
+	}
+	parent, err := b.commit(c.parents[0])
+	if err != nil {
+		return err
+	}
+	p, err := b.pipelineAt(parent.tree)
+	if err != nil {
+		return err
+	}
+	if p == nil {
+		mismatch(ConfigUnreadable, "a rung.yaml that says what the environments are", "none that can be used")
+		return nil
+	}
+	changes, err := b.diff(parent.tree, c.tree)
+	if err != nil {
+		return err
+	}
+	for _, ch := range changes {
+		if !slices.ContainsFunc(places, func(pl promotion.PlaceChange) bool { return pl.Path == ch.path }) {
+			mismatch(PathScope, "only the promotion's files", ch.path)
+			return nil
+		}
+	}
+	code, text, err := b.exact(changes, places, p)
+	if err == nil && code != "" {
+		mismatch(code, "only the proposed places, byte for byte", text)
+	}
+	return err
+}
+
+// proposed finds the propose record of a trailer group in a ledger commit.
+func (b *baseWalk) proposed(g ledger.TrailerGroup, at oid) *recorded {
+	for _, r := range b.ledger.proposals[at] {
+		if ledger.GroupOf(r.Record, "") == g {
+			return r
+		}
+	}
+	return nil
+}

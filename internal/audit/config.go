@@ -1,0 +1,197 @@
+package audit
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/rungbot/rung/internal/manifest"
+	"github.com/rungbot/rung/internal/pipeline"
+	"github.com/rungbot/rung/internal/promotion"
+)
+
+// configuration reads pipelines and places out of trees, each once.
+type configuration struct {
+	*objects
+	pipelines map[string]*promotion.Pipeline
+	found     map[fileKey][]manifest.Found
+}
+
+// fileKey is a file's bytes at a path, read with one configuration.
+type fileKey struct {
+	path   string
+	blob   oid
+	config string
+}
+
+func newConfiguration(o *objects) *configuration {
+	return &configuration{objects: o, pipelines: map[string]*promotion.Pipeline{}, found: map[fileKey][]manifest.Found{}}
+}
+
+// pipelineAt is what rung.yaml and rung.d of a tree say; nil where they can't
+// be used.
+func (c *configuration) pipelineAt(tree oid) (*promotion.Pipeline, error) {
+	root, err := c.lookup(tree, pipeline.RootFile)
+	if err != nil || !root.regular() {
+		return nil, err
+	}
+	parts, err := c.lookup(tree, pipeline.PartsDirectory)
+	if err != nil {
+		return nil, err
+	}
+	key := root.id.String() + parts.id.String()
+	if p, known := c.pipelines[key]; known {
+		return p, nil
+	}
+	files := map[string][]byte{}
+	if files[pipeline.RootFile], err = c.read(root.id, kindBlob); err != nil {
+		return nil, err
+	}
+	if parts.mode == modeTree {
+		entries, err := c.tree(parts.id)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			path := pipeline.PartsDirectory + "/" + e.name
+			if !e.regular() || !pipeline.IsConfigPath(path) || len(files) > pipeline.MaxFiles+1 {
+				continue
+			}
+			if files[path], err = c.read(e.id, kindBlob); err != nil {
+				return nil, err
+			}
+		}
+	}
+	p := pipeline.Load(files, pipeline.Options{}).Pipeline
+	if len(c.pipelines) >= maxCached {
+		clear(c.pipelines)
+	}
+	c.pipelines[key] = p
+	return p, nil
+}
+
+// places finds the artifacts' places in one file. As for rung itself, a file
+// that can't be read names nothing.
+func (c *configuration) places(path string, e entry, p *promotion.Pipeline) ([]manifest.Found, error) {
+	if !e.regular() || !manifest.IsManifest(path) {
+		return nil, nil
+	}
+	key := fileKey{path, e.id, p.Digest}
+	if found, known := c.found[key]; known {
+		return found, nil
+	}
+	data, err := c.read(e.id, kindBlob)
+	if err != nil {
+		return nil, err
+	}
+	report, err := manifest.Find(path, data, manifest.Artifacts(p))
+	if err != nil {
+		report.Found = nil
+	}
+	if len(c.found) >= maxCached {
+		clear(c.found)
+	}
+	c.found[key] = report.Found
+	return report.Found, nil
+}
+
+// placeChanges compares the places of changed files under the environments.
+func (c *configuration) placeChanges(touched []change, p *promotion.Pipeline) (map[promotion.Pair][]promotion.PlaceChange, error) {
+	type spot struct {
+		artifact promotion.Artifact
+		locator  string
+	}
+	into := map[promotion.Pair][]promotion.PlaceChange{}
+	for _, ch := range touched {
+		env := environmentOf(ch.path, p)
+		if env == nil {
+			continue
+		}
+		was, err := c.places(ch.path, ch.before, p)
+		if err != nil {
+			return nil, err
+		}
+		is, err := c.places(ch.path, ch.after, p)
+		if err != nil {
+			return nil, err
+		}
+		before := map[spot]promotion.Value{}
+		for _, f := range was {
+			before[spot{f.Artifact, f.Place.Locator}] = f.Place.Value
+		}
+		add := func(s spot, b, a promotion.Value) {
+			pair := promotion.Pair{Environment: env.Name, Artifact: s.artifact}
+			into[pair] = append(into[pair], promotion.PlaceChange{Path: ch.path, Locator: s.locator, Before: b, After: a})
+		}
+		for _, f := range is {
+			s := spot{f.Artifact, f.Place.Locator}
+			if before[s] != f.Place.Value {
+				add(s, before[s], f.Place.Value)
+			}
+			delete(before, s)
+		}
+		for s, b := range before {
+			if b != (promotion.Value{}) {
+				add(s, b, promotion.Value{})
+			}
+		}
+	}
+	for _, list := range into {
+		sortPlaces(list)
+	}
+	return into, nil
+}
+
+func sortPlaces(list []promotion.PlaceChange) {
+	slices.SortFunc(list, func(a, b promotion.PlaceChange) int {
+		return strings.Compare(a.Path+" "+a.Locator, b.Path+" "+b.Locator)
+	})
+}
+
+// samePlaces compares two lists of changes, whatever their order.
+func samePlaces(a, b []promotion.PlaceChange) bool {
+	a, b = slices.Clone(a), slices.Clone(b)
+	sortPlaces(a)
+	sortPlaces(b)
+	return slices.Equal(a, b)
+}
+
+// allPlaces are a tree's places, pair by pair, as changes from nothing.
+func (c *configuration) allPlaces(tree oid, p *promotion.Pipeline) (map[promotion.Pair][]promotion.PlaceChange, error) {
+	all := map[promotion.Pair][]promotion.PlaceChange{}
+	for _, env := range p.Environments {
+		files, err := c.files(tree, env.Path)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range files {
+			found, err := c.places(f.path, f.after, p)
+			if err != nil {
+				return nil, err
+			}
+			for _, at := range found {
+				pair := promotion.Pair{Environment: env.Name, Artifact: at.Artifact}
+				all[pair] = append(all[pair], promotion.PlaceChange{Path: f.path, Locator: at.Place.Locator, After: at.Place.Value})
+			}
+		}
+	}
+	return all, nil
+}
+
+// environmentOf is the environment in whose directory a path lies: the deepest.
+func environmentOf(path string, p *promotion.Pipeline) *promotion.EnvironmentSpec {
+	var found *promotion.EnvironmentSpec
+	for i := range p.Environments {
+		e := &p.Environments[i]
+		if strings.HasPrefix(path, e.Path+"/") && (found == nil || len(e.Path) > len(found.Path)) {
+			found = e
+		}
+	}
+	return found
+}
+
+// governs reports whether a path decides about promotions: configuration,
+// policies, owners, workflows.
+func governs(path string, p *promotion.Pipeline) bool {
+	return pipeline.IsConfigPath(path) || strings.HasPrefix(path, pipeline.PartsDirectory+"/") || strings.HasPrefix(path, "policies/") ||
+		slices.Contains(p.PolicyPaths, path) || strings.HasPrefix(path, ".github/") || path == "CODEOWNERS" || path == "docs/CODEOWNERS"
+}

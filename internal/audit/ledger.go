@@ -1,0 +1,534 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rungbot/rung/internal/ledger"
+	"github.com/rungbot/rung/internal/promotion"
+)
+
+const (
+	lineagePath = "lineage.json"
+	extension   = ".intoto.jsonl"
+	// maxLedger is how many ledger commits are walked.
+	maxLedger = 5_000_000
+)
+
+// recorded is a record with where it stands.
+type recorded struct {
+	promotion.LedgerEntry
+	path string
+	// at is the index of its ledger commit.
+	at     int
+	commit oid
+	// standing is what stood in the pair's open file when a land was written.
+	standing *recorded
+}
+
+func (r *recorded) pair() promotion.Pair { return ledger.PairOf(r.Record) }
+
+// recordFile is a record file as it stands. entries is nil where it could not
+// be read.
+type recordFile struct {
+	blob    oid
+	data    []byte
+	entries []*recorded
+}
+
+func (f *recordFile) newest() *recorded {
+	if f == nil || len(f.entries) == 0 {
+		return nil
+	}
+	return f.entries[len(f.entries)-1]
+}
+
+// lineage is lineage.json: whose ledger it is.
+type lineage struct {
+	Format     int            `json:"format"`
+	Repository int64          `json:"repository"`
+	App        int64          `json:"app"`
+	First      promotion.Hash `json:"first,omitempty"`
+}
+
+// ledgerWalk is the ledger's past, read from its first commit on.
+type ledgerWalk struct {
+	*verifier
+	ids   []oid       // oldest first
+	index map[oid]int // of ids
+	bases []oid       // Promotion-Base of each; zero where there is none
+
+	trust   trust
+	lineage lineage
+	files   map[string]*recordFile
+	// statements are all records so far; followed says which record follows
+	// another, by path and statement.
+	statements map[string]*recorded
+	followed   map[string]string
+	issued     time.Time
+	bars       map[promotion.Digest]promotion.Record
+
+	// What the base branch is held to.
+	landed  map[oid][]*recorded // lands and adopts by landed commit
+	initial []*recorded         // adopts of what was found when the ledger began
+	ranges  []*recorded
+	// proposals are the propose records of each ledger commit.
+	proposals map[oid][]*recorded
+	baseRef   string
+}
+
+// walkLedger reads the ledger from a tip.
+func (v *verifier) walkLedger(ctx context.Context, tip oid) (*ledgerWalk, error) {
+	l := &ledgerWalk{
+		verifier: v, index: map[oid]int{}, files: map[string]*recordFile{}, statements: map[string]*recorded{}, followed: map[string]string{},
+		bars: map[promotion.Digest]promotion.Record{}, landed: map[oid][]*recorded{}, proposals: map[oid][]*recorded{},
+	}
+	for id := tip; ; {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		c, err := v.commit(id)
+		if err != nil {
+			return nil, err
+		}
+		if len(l.ids) >= maxLedger {
+			return nil, &objectError{ObjectUnreadable, id, fmt.Sprintf("more than %d ledger commits", maxLedger)}
+		}
+		l.ids = append(l.ids, id)
+		if len(c.parents) == 0 {
+			break
+		}
+		if len(c.parents) > 1 {
+			v.find(Finding{Code: LedgerNotLinear, Object: id.String(), Expected: "one parent", Found: fmt.Sprintf("%d parents", len(c.parents))})
+		}
+		id = c.parents[0]
+	}
+	slices.Reverse(l.ids)
+	var parent *commit
+	for i, id := range l.ids {
+		l.index[id] = i
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		c, err := v.commit(id)
+		if err != nil {
+			return nil, err
+		}
+		if err := l.step(i, c, parent); err != nil {
+			return nil, err
+		}
+		parent = c
+	}
+	return l, nil
+}
+
+// ledgerStep is one ledger commit under judgement.
+type ledgerStep struct {
+	*ledgerWalk
+	i       int
+	c       *commit
+	added   []*recorded
+	lifted  map[promotion.Digest]bool
+	removed []string
+	// changed are the files that this commit wrote.
+	changed map[string]*recordFile
+	// broken is true when a record could not be read: the trailers can't be
+	// compared then.
+	broken bool
+}
+
+// step judges one ledger commit against the one before it.
+func (l *ledgerWalk) step(i int, c, parent *commit) error {
+	s := &ledgerStep{ledgerWalk: l, i: i, c: c, changed: map[string]*recordFile{}, lifted: map[promotion.Digest]bool{}}
+	before := oid{}
+	if parent != nil {
+		before = parent.tree
+	}
+	changes, err := l.diff(before, c.tree)
+	if err != nil {
+		return err
+	}
+	if i == 0 {
+		if err := l.begin(c); err != nil {
+			return err
+		}
+	}
+	s.signed()
+	for _, ch := range changes {
+		if err := s.change(ch); err != nil {
+			return err
+		}
+	}
+	s.identity()
+	for _, r := range s.added {
+		if _, known := l.statements[r.Statement]; !known {
+			l.statements[r.Statement] = r
+		}
+		if r.Record.Kind == promotion.RecordUnquarantine {
+			s.lifted[r.Record.Digest] = true
+		}
+	}
+	for _, r := range s.added {
+		s.judge(r)
+	}
+	s.dropped()
+	s.trailers()
+	s.commitTo()
+	return nil
+}
+
+// begin takes the trust list of the ledger's first commit.
+func (l *ledgerWalk) begin(c *commit) error {
+	e, err := l.lookup(c.tree, ledger.SignersPath)
+	if err != nil {
+		return err
+	}
+	if !e.regular() {
+		l.find(Finding{Code: TrustConfig, Object: c.id.String(), Expected: "a file allowed_signers", Found: "none"})
+		return nil
+	}
+	data, err := l.read(e.id, kindBlob)
+	if err != nil {
+		return err
+	}
+	if l.trust, err = newTrust(data); err != nil {
+		l.find(Finding{Code: TrustConfig, Object: c.id.String(), Expected: "a trust list", Found: clip(err.Error())})
+	}
+	return nil
+}
+
+// signed checks the commit's form and signature by the trust list of its
+// predecessor; the first commit's by its own, which is the root of trust.
+func (s *ledgerStep) signed() {
+	if s.c.odd != "" {
+		s.find(Finding{Code: ObjectMalformed, Object: s.c.id.String(), Expected: "a commit as rung writes it", Found: clip(s.c.odd)})
+		return
+	}
+	code, found, signer := s.trust.judge(s.c)
+	if s.i == 0 {
+		s.report.Root = signer.Fingerprint()
+		if pin := s.options.Root; pin != "" && (code != "" || signer.Fingerprint() != pin) {
+			s.find(Finding{Code: TrustRoot, Object: s.c.id.String(), Expected: clip(pin), Found: found + signer.Fingerprint()})
+			return
+		}
+	}
+	if code == SignerUnknown {
+		if e, err := s.lookup(s.c.tree, ledger.SignersPath); err == nil && e.regular() {
+			if data, err := s.read(e.id, kindBlob); err == nil {
+				if own, err := newTrust(data); err == nil && own.holds(signer) {
+					code = TrustSelfAuthorised
+				}
+			}
+		}
+	}
+	if code != "" {
+		s.find(Finding{Code: code, Object: s.c.id.String(), Expected: "signed by a key of the trust list before it", Found: found})
+	}
+}
+
+// change takes one changed path of the ledger's tree.
+func (s *ledgerStep) change(ch change) error {
+	if ch.after != (entry{}) && ch.after.mode != modeFile {
+		s.find(Finding{Code: ObjectMalformed, Object: s.at(ch.path), Expected: "a plain file", Found: fmt.Sprintf("mode %o", ch.after.mode)})
+		return nil
+	}
+	gone := ch.after == entry{}
+	switch {
+	case ch.path == ledger.SignersPath:
+		return s.signers(ch)
+	case ch.path == lineagePath && gone:
+		s.find(Finding{Code: RecordDropped, Object: s.at(ch.path), Expected: "the ledger's lineage", Found: "removed"})
+	case ch.path == lineagePath:
+		return s.takeLineage(ch)
+	case !recordPath(ch.path):
+		s.find(Finding{Code: RecordUnknown, Object: s.at(ch.path), Expected: "a path that this rung knows", Found: "an unknown file: use a newer rung"})
+	case gone:
+		s.removed = append(s.removed, ch.path)
+	default:
+		return s.records(ch)
+	}
+	return nil
+}
+
+func (s *ledgerStep) at(path string) string { return s.c.id.String() + ":" + clip(path) }
+
+// recordPath reports whether a path is one where records stand.
+func recordPath(path string) bool {
+	top, rest, below := strings.Cut(path, "/")
+	if !strings.HasSuffix(path, extension) {
+		return false
+	}
+	switch top {
+	case "live", "open", "announced":
+		return strings.Count(rest, "/") == 1
+	case "quarantine":
+		return below && !strings.Contains(rest, "/")
+	case "freezes":
+		return below && strings.Count(rest, "/") <= 1
+	}
+	return path == ledger.RangePath
+}
+
+// signers judges a change of the trust list. Only a root key's rotate statement
+// could allow one, and this ledger format has none yet.
+func (s *ledgerStep) signers(ch change) error {
+	if s.i == 0 {
+		return nil
+	}
+	f := Finding{Code: TrustRole, Object: s.at(ch.path), Expected: "a rotate statement by a root key", Found: "the trust list was changed without one"}
+	if ch.after == (entry{}) {
+		f.Code, f.Expected, f.Found = TrustConfig, "a trust list", "removed"
+		s.find(f)
+		return nil
+	}
+	data, err := s.read(ch.after.id, kindBlob)
+	if err != nil {
+		return err
+	}
+	own, err := newTrust(data)
+	if err != nil {
+		f.Code, f.Expected, f.Found = TrustConfig, "a trust list", clip(err.Error())
+	} else if _, _, signer := s.trust.judge(s.c); !s.trust.holds(signer) && own.holds(signer) {
+		return nil // TRUST_SELF_AUTHORISED says it
+	}
+	s.find(f)
+	return nil
+}
+
+// takeLineage reads lineage.json, in its one form.
+func (s *ledgerStep) takeLineage(ch change) error {
+	data, err := s.read(ch.after.id, kindBlob)
+	if err != nil {
+		return err
+	}
+	var l lineage
+	canonical := false
+	if err := json.Unmarshal(data, &l); err == nil {
+		again, err := json.Marshal(l)
+		canonical = err == nil && bytes.Equal(append(again, '\n'), data)
+	}
+	switch {
+	case !canonical:
+		s.find(Finding{Code: RepoMismatch, Object: s.at(ch.path), Expected: "a lineage in its one form", Found: clip(string(data))})
+		return nil
+	case l.Format != 1:
+		s.find(Finding{Code: RecordUnknown, Object: s.at(ch.path), Expected: "lineage format 1", Found: fmt.Sprintf("format %d: use a newer rung", l.Format)})
+		return nil
+	case s.i > 0 && (l.Repository != s.lineage.Repository || l.App != s.lineage.App):
+		s.find(Finding{
+			Code: RepoMismatch, Object: s.at(ch.path), Expected: fmt.Sprintf("repository %d, App %d", s.lineage.Repository, s.lineage.App),
+			Found: fmt.Sprintf("repository %d, App %d", l.Repository, l.App),
+		})
+		return nil
+	}
+	s.lineage = l
+	return nil
+}
+
+// identity checks that the ledger still says where it began.
+func (s *ledgerStep) identity() {
+	want := promotion.Hash("")
+	if s.i > 0 {
+		want = s.ids[0].hash()
+	}
+	switch {
+	case s.lineage.Format == 0 && s.i == 0:
+		s.find(Finding{Code: RepoMismatch, Object: s.c.id.String(), Expected: "a file lineage.json", Found: "none"})
+	case s.lineage.Format != 0 && s.lineage.First != want:
+		s.find(Finding{Code: LedgerReset, Object: s.at(lineagePath), Expected: "first commit " + string(want), Found: "first commit " + string(s.lineage.First)})
+	}
+}
+
+// records reads a record file that was written or replaced.
+func (s *ledgerStep) records(ch change) error {
+	data, err := s.read(ch.after.id, kindBlob)
+	if err != nil {
+		return err
+	}
+	old := s.files[ch.path]
+	file := &recordFile{blob: ch.after.id, data: data}
+	s.changed[ch.path] = file
+	entries, problem := decodeRecords(data, s.trust.keys)
+	if problem != nil {
+		problem.Object = s.at(ch.path)
+		s.find(*problem)
+		s.broken = true
+		return nil
+	}
+	kept := 0
+	if old != nil && old.entries != nil && bytes.HasPrefix(data, old.data) {
+		kept = len(old.entries)
+		file.entries = slices.Clone(old.entries)
+	}
+	if kept >= len(entries) {
+		s.find(Finding{Code: ChainBreak, Object: s.at(ch.path), Expected: "a new record", Found: "a file that says nothing new"})
+		s.broken = true
+		return nil
+	}
+	for _, e := range entries[kept:] {
+		e.Blob = ch.after.id.hash()
+		r := &recorded{LedgerEntry: e, path: ch.path, at: s.i, commit: s.c.id}
+		file.entries = append(file.entries, r)
+		s.added = append(s.added, r)
+	}
+	return nil
+}
+
+// dropped judges the record files that were taken out: only a land may take the
+// open file of its own pair, and must.
+func (s *ledgerStep) dropped() {
+	closed := map[string]bool{}
+	for _, r := range s.added {
+		if r.Record.Kind == promotion.RecordLand {
+			closed[ledger.OpenPath(r.pair())] = true
+		}
+	}
+	for _, path := range s.removed {
+		if closed[path] {
+			delete(closed, path)
+			continue
+		}
+		code := RecordDropped
+		if strings.HasPrefix(path, "quarantine/") {
+			code = QuarantineDropped
+		}
+		f := Finding{Code: code, Object: s.at(path), Expected: "a record that stays", Found: "removed"}
+		if r := s.files[path].newest(); r != nil {
+			f.Environment, f.Artifact = r.pair().Environment, r.pair().Artifact
+		}
+		s.find(f)
+	}
+	for path := range closed {
+		if s.files[path] != nil && s.changed[path] == nil {
+			s.find(Finding{Code: ChainBreak, Object: s.at(path), Expected: "no open record of a promotion that landed", Found: "it still stands"})
+		}
+	}
+}
+
+// trailers compares the commit's index with the records that it brings.
+func (s *ledgerStep) trailers() {
+	s.bases = append(s.bases, oid{})
+	t, err := ledger.ParseTrailers(s.c.message)
+	if err != nil || t == nil {
+		f := Finding{Code: TrailerGrammar, Object: s.c.id.String(), Expected: "trailers in their one form", Found: "none"}
+		if err != nil {
+			f.Found = clip(err.Error())
+		}
+		s.find(f)
+		return
+	}
+	mismatch := func(expected, found string) {
+		s.find(Finding{Code: TrailerMismatch, Object: s.c.id.String(), Expected: expected, Found: found})
+	}
+	base, ok := parseOID(t.Base)
+	if !ok {
+		mismatch("Promotion-Base", "none")
+	}
+	s.bases[s.i] = base
+	app, repository := "", ""
+	if s.i == 0 {
+		app, repository = fmt.Sprint(s.lineage.App), fmt.Sprint(s.lineage.Repository)
+	}
+	if t.App != app || t.Repository != repository {
+		mismatch(fmt.Sprintf("App %q, repository %q", app, repository), fmt.Sprintf("App %q, repository %q", clip(t.App), clip(t.Repository)))
+	}
+	if t.Ledger != "" {
+		mismatch("no Promotion-Ledger on a ledger commit", string(t.Ledger))
+	}
+	if s.broken {
+		return
+	}
+	want := make([]ledger.TrailerGroup, len(s.added))
+	for i, r := range s.added {
+		want[i] = ledger.GroupOf(r.Record, r.Statement)
+	}
+	slices.SortFunc(want, compareGroups)
+	got := slices.SortedFunc(slices.Values(t.Groups), compareGroups)
+	if !slices.Equal(want, got) {
+		mismatch(groupWords(want), groupWords(got))
+	}
+}
+
+func compareGroups(a, b ledger.TrailerGroup) int {
+	return strings.Compare(fmt.Sprintf("%q", a), fmt.Sprintf("%q", b))
+}
+
+func groupWords(groups []ledger.TrailerGroup) string {
+	words := make([]string, len(groups))
+	for i, g := range groups {
+		words[i] = fmt.Sprintf("%s %s %s %s", g.Kind, g.Environment, g.Artifact, g.Statement)
+	}
+	return clip(fmt.Sprintf("%d records: %s", len(groups), strings.Join(words, ", ")))
+}
+
+// commitTo makes the step's records part of the past.
+func (s *ledgerStep) commitTo() {
+	for path, f := range s.changed {
+		s.files[path] = f
+	}
+	for _, path := range s.removed {
+		delete(s.files, path)
+	}
+	for _, r := range s.added {
+		s.keep(r)
+	}
+	s.report.Commits++
+}
+
+// keep remembers what later records and the base branch are held to.
+func (s *ledgerStep) keep(r *recorded) {
+	rec := &r.Record
+	s.report.Records++
+	if rec.IssuedAt.After(s.issued) {
+		s.issued = rec.IssuedAt
+	}
+	if rec.Base.Ref != "" {
+		s.baseRef = rec.Base.Ref
+	}
+	switch rec.Kind {
+	case promotion.RecordPropose:
+		s.proposals[r.commit] = append(s.proposals[r.commit], r)
+		return
+	case promotion.RecordQuarantine, promotion.RecordUnquarantine:
+		s.bars[rec.Digest] = *rec
+		return
+	case promotion.RecordAdopt:
+		if rec.Artifact == nil {
+			s.ranges = append(s.ranges, r)
+			s.report.Configuration++
+			return
+		}
+		s.report.Releases++
+	case promotion.RecordLand:
+		s.report.Releases++
+		if rec.Restores != "" {
+			s.report.Rollbacks++
+		} else {
+			s.report.Promotions++
+		}
+	default:
+		return
+	}
+	if rec.Landed == nil {
+		if rec.Kind == promotion.RecordAdopt {
+			s.initial = append(s.initial, r)
+		}
+		return
+	}
+	if id, ok := parseOID(rec.Landed.Commit); ok {
+		s.landed[id] = append(s.landed[id], r)
+	}
+}
+
+// live is the artifact of a pair's newest land or adopt.
+func (l *ledgerWalk) live(p promotion.Pair) *promotion.RecordArtifact {
+	if f := l.files[ledger.LivePath(p)]; f != nil && len(f.entries) > 0 {
+		return f.entries[0].Record.Artifact
+	}
+	return nil
+}

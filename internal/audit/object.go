@@ -1,0 +1,233 @@
+package audit
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rungbot/rung/internal/promotion"
+)
+
+// commit is a commit's object, taken apart. What decides what a commit means
+// (tree, parents, where the message begins) has one reading or is refused; the
+// rest may be as odd as history is, and strict says whether it is.
+type commit struct {
+	id        oid
+	tree      oid
+	parents   []oid
+	author    string
+	committer string
+	message   string
+	// signature is the one gpgsig header, unfolded; empty where there is none
+	// or several.
+	signature string
+	// signatures counts the gpgsig headers.
+	signatures int
+	// payload is the commit without that header: what was signed.
+	payload []byte
+	// odd is the first thing that the strict grammar refuses.
+	odd string
+}
+
+// header is one header of a commit with its folded lines.
+type header struct {
+	key, value string
+	from, to   int // its bytes
+}
+
+// parseCommit takes a commit's object apart.
+func parseCommit(id oid, raw []byte) (*commit, error) {
+	headers, message, err := splitCommit(raw)
+	if err != nil {
+		return nil, err
+	}
+	c := &commit{id: id, message: message}
+	var rest []header
+	for i, h := range headers {
+		o, ok := parseOID(promotion.Hash(h.value))
+		switch {
+		case i == 0 && h.key == "tree" && ok:
+			c.tree = o
+		case h.key == "parent" && ok && len(rest) == 0:
+			c.parents = append(c.parents, o)
+		case i == 0 || h.key == "tree" || h.key == "parent":
+			return nil, fmt.Errorf("header %d is %q: a commit has one tree first, then its parents", i+1, clip(h.key))
+		default:
+			rest = append(rest, h)
+		}
+	}
+	if len(headers) == 0 {
+		return nil, fmt.Errorf("no tree")
+	}
+	c.odd = c.take(raw, rest)
+	if c.odd == "" && strings.ContainsRune(message, 0) {
+		c.odd = "a NUL in the message"
+	}
+	return c, nil
+}
+
+// splitCommit splits headers from the message.
+func splitCommit(raw []byte) ([]header, string, error) {
+	var headers []header
+	for at := 0; at < len(raw); {
+		end := bytes.IndexByte(raw[at:], '\n')
+		if end < 0 {
+			return nil, "", fmt.Errorf("a header without an end")
+		}
+		line := string(raw[at : at+end])
+		next := at + end + 1
+		if line == "" {
+			return headers, string(raw[next:]), nil
+		}
+		if strings.ContainsRune(line, 0) {
+			return nil, "", fmt.Errorf("a NUL in a header")
+		}
+		if folded, ok := strings.CutPrefix(line, " "); ok {
+			if len(headers) == 0 {
+				return nil, "", fmt.Errorf("a folded line before the first header")
+			}
+			last := &headers[len(headers)-1]
+			last.value += "\n" + folded
+			last.to = next
+		} else {
+			key, value, _ := strings.Cut(line, " ")
+			headers = append(headers, header{key, value, at, next})
+		}
+		if len(headers) > 1000 {
+			return nil, "", fmt.Errorf("more than 1000 headers")
+		}
+		at = next
+	}
+	return headers, "", nil
+}
+
+var identGrammar = regexp.MustCompile(`^[^<>\n]+ <[^<>\n]*> \d{1,12} [+-]\d{4}$`)
+
+// take reads the headers behind the parents. It returns what the strict grammar
+// refuses: author, committer, at most one encoding and gpgsig, nothing else.
+func (c *commit) take(raw []byte, rest []header) (odd string) {
+	say := func(format string, args ...any) {
+		if odd == "" {
+			odd = fmt.Sprintf(format, args...)
+		}
+	}
+	var signatures []header
+	order := []string{"author", "committer", "encoding", "gpgsig"}
+	at := 0
+	for _, h := range rest {
+		switch h.key {
+		case "author":
+			c.author = h.value
+		case "committer":
+			c.committer = h.value
+		case "gpgsig":
+			signatures = append(signatures, h)
+		}
+		n := slices.Index(order[at:], h.key)
+		if n < 0 {
+			say("header %q is unknown, repeated or out of order", clip(h.key))
+			continue
+		}
+		at += n + 1
+		if at <= 2 && !identGrammar.MatchString(h.value) {
+			say("%s is not \"Name <mail> seconds zone\"", h.key)
+		}
+	}
+	if c.author == "" || c.committer == "" {
+		say("no author or no committer")
+	}
+	c.payload, c.signatures = raw, len(signatures)
+	if len(signatures) == 1 {
+		s := signatures[0]
+		c.signature = s.value + "\n"
+		c.payload = slices.Concat(raw[:s.from], raw[s.to:])
+	} else if len(signatures) > 1 {
+		odd = fmt.Sprintf("%d gpgsig headers", len(signatures))
+	}
+	return odd
+}
+
+// committed is the committer's time; zero where it doesn't parse.
+func (c *commit) committed() time.Time {
+	fields := strings.Fields(c.committer[strings.LastIndexByte(c.committer, '>')+1:])
+	if len(fields) != 2 {
+		return time.Time{}
+	}
+	seconds, err := strconv.ParseInt(fields[0], 10, 64)
+	if err != nil || seconds < 0 || seconds > 1<<40 {
+		return time.Time{}
+	}
+	return time.Unix(seconds, 0).UTC()
+}
+
+// Modes of tree entries.
+const (
+	modeFile       = 0o100644
+	modeExecutable = 0o100755
+	modeSymlink    = 0o120000
+	modeGitlink    = 0o160000
+	modeTree       = 0o040000
+)
+
+// entry is one entry of a tree. The zero entry is nothing.
+type entry struct {
+	name string
+	mode uint32
+	id   oid
+}
+
+func (e entry) regular() bool { return e.mode&0o170000 == 0o100000 }
+
+// parseTree takes a tree's object apart: names in git's order, each once.
+func parseTree(raw []byte) ([]entry, error) {
+	var entries []entry
+	for len(raw) > 0 {
+		space, null := bytes.IndexByte(raw, ' '), bytes.IndexByte(raw, 0)
+		if space < 5 || space > 6 || null < space+2 || len(raw) < null+1+20 {
+			return nil, fmt.Errorf("entry %d is damaged", len(entries)+1)
+		}
+		mode, err := strconv.ParseUint(string(raw[:space]), 8, 32)
+		e := entry{name: string(raw[space+1 : null]), mode: uint32(mode), id: oid(raw[null+1 : null+21])} //nolint:gosec // ParseUint bounds it
+		raw = raw[null+21:]
+		if err != nil || strings.Contains(e.name, "/") || e.name == "." || e.name == ".." || !knownMode(e.mode) {
+			return nil, fmt.Errorf("entry %d (%q, mode %o) is none that git writes", len(entries)+1, clip(e.name), e.mode)
+		}
+		if n := len(entries); n > 0 && sortKey(entries[n-1]) >= sortKey(e) || repeated(entries, e) {
+			return nil, fmt.Errorf("entry %q is out of order or repeated", clip(e.name))
+		}
+		entries = append(entries, e)
+	}
+	return entries, nil
+}
+
+// repeated finds a directory's name among the files before it: between the two
+// stand only names that begin with it.
+func repeated(entries []entry, e entry) bool {
+	for n := len(entries) - 1; n >= 0 && strings.HasPrefix(entries[n].name, e.name); n-- {
+		if entries[n].name == e.name {
+			return true
+		}
+	}
+	return false
+}
+
+// knownMode takes git's modes, and the group-writable files of its first years.
+func knownMode(mode uint32) bool {
+	switch mode {
+	case modeFile, modeExecutable, modeSymlink, modeGitlink, modeTree, 0o100664:
+		return true
+	}
+	return false
+}
+
+// sortKey is how git orders names: a directory as if it ended in a slash.
+func sortKey(e entry) string {
+	if e.mode == modeTree {
+		return e.name + "/"
+	}
+	return e.name
+}

@@ -1,0 +1,251 @@
+package audit
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rungbot/rung/internal/ledger"
+	"github.com/rungbot/rung/internal/promotion"
+)
+
+// maxRecordFile bounds a record file: a land, its summary and its settle.
+const maxRecordFile = 1 << 20
+
+// decodeRecords reads a record file: every line canonical and signed, a land
+// followed by its verification summary. The Finding has only code and words.
+func decodeRecords(data []byte, keys ledger.Keys) ([]promotion.LedgerEntry, *Finding) {
+	if len(data) > maxRecordFile || bytes.Count(data, []byte("\n")) > 16 {
+		return nil, &Finding{Code: StmtNonCanonical, Expected: "a few records", Found: fmt.Sprintf("%d bytes", len(data))}
+	}
+	lines := bytes.Split(bytes.TrimSuffix(data, []byte("\n")), []byte("\n"))
+	for _, line := range lines {
+		if f := peek(line).hostile(); f != nil {
+			return nil, f
+		}
+	}
+	entries, err := ledger.DecodeFile(data, keys)
+	if err != nil {
+		return nil, decodeFinding(lines, err)
+	}
+	for i := range entries {
+		if text := malformed(&entries[i].Record); text != "" {
+			return nil, &Finding{Code: StmtNonCanonical, Expected: "a well-formed record", Found: clip(text)}
+		}
+	}
+	land := len(entries) > 0 && entries[0].Record.Kind == promotion.RecordLand
+	if summaries := len(lines) - len(entries); land != (summaries == 1) {
+		return nil, &Finding{Code: VSAMismatch, Expected: "a verification summary behind a land, and only there", Found: fmt.Sprintf("%d records in %d lines", len(entries), len(lines))}
+	}
+	if land {
+		if text := summaryProblem(lines[1], &entries[0].Record); text != "" {
+			return nil, &Finding{Code: VSAMismatch, Expected: "the summary of the land before it", Found: clip(text)}
+		}
+	}
+	return entries, nil
+}
+
+// decodeFinding names what ledger refused.
+func decodeFinding(lines [][]byte, err error) *Finding {
+	f := &Finding{Code: StmtNonCanonical, Expected: "a canonical, signed record", Found: clip(err.Error())}
+	if errors.Is(err, ledger.ErrSignature) {
+		f.Code = StmtSignature
+		return f
+	}
+	for _, line := range lines {
+		p := peek(line)
+		switch {
+		case p.payloadType != "" && p.payloadType != ledger.PayloadType,
+			p.Type != "" && p.Type != ledger.StatementType,
+			p.PredicateType != "" && p.PredicateType != ledger.PredicateType && p.PredicateType != ledger.VSAPredicateType:
+			f.Code = StmtType
+		case p.PredicateType == ledger.PredicateType && p.Predicate.Format > promotion.RecordFormat:
+			f.Code, f.Expected, f.Found = RecordUnknown, fmt.Sprintf("record format %d", promotion.RecordFormat), fmt.Sprintf("format %d: use a newer rung", p.Predicate.Format)
+		}
+	}
+	return f
+}
+
+// peeked is what a line claims to be, read without any care.
+type peeked struct {
+	payloadType   string
+	Type          string `json:"_type"`
+	PredicateType string `json:"predicateType"`
+	Subject       []struct {
+		Digest map[string]string `json:"digest"`
+	} `json:"subject"`
+	Predicate struct {
+		Format   int              `json:"format"`
+		Digest   promotion.Digest `json:"digest"`
+		Artifact *struct {
+			Digest promotion.Digest `json:"digest"`
+		} `json:"artifact"`
+		Verifier struct {
+			ID string `json:"id"`
+		} `json:"verifier"`
+		TimeVerified       string   `json:"timeVerified"`
+		ResourceURI        string   `json:"resourceUri"`
+		VerificationResult string   `json:"verificationResult"`
+		VerifiedLevels     []string `json:"verifiedLevels"`
+	} `json:"predicate"`
+}
+
+func peek(line []byte) peeked {
+	var e struct {
+		PayloadType string `json:"payloadType"`
+		Payload     []byte `json:"payload"`
+	}
+	var p peeked
+	if json.Unmarshal(line, &e) == nil && json.Unmarshal(e.Payload, &p) != nil {
+		p = peeked{}
+	}
+	p.payloadType = e.PayloadType
+	return p
+}
+
+// hostile finds digests that nothing may be computed from.
+func (p peeked) hostile() *Finding {
+	digests := []promotion.Digest{p.Predicate.Digest}
+	if p.Predicate.Artifact != nil {
+		digests = append(digests, p.Predicate.Artifact.Digest)
+	}
+	for _, d := range digests {
+		if d == "" {
+			continue
+		}
+		if _, err := promotion.ParseDigest(string(d)); err != nil {
+			return &Finding{Code: StmtNonCanonical, Expected: "a digest", Found: clip(err.Error())}
+		}
+	}
+	return nil
+}
+
+// summaryProblem compares a verification summary with its land.
+func summaryProblem(line []byte, r *promotion.Record) string {
+	p := peek(line)
+	result := "PASSED"
+	if len(r.Landed.Unmet) > 0 {
+		result = "FAILED"
+	}
+	digest := ""
+	if len(p.Subject) == 1 {
+		digest = "sha256:" + p.Subject[0].Digest["sha256"]
+	}
+	switch {
+	case p.PredicateType != ledger.VSAPredicateType || p.Predicate.Verifier.ID != ledger.VerifierID:
+		return "not a verification summary by rung"
+	case r.Artifact.Digest != "" && digest != string(r.Artifact.Digest):
+		return "subject " + digest
+	case p.Predicate.VerificationResult != result:
+		return "result " + p.Predicate.VerificationResult
+	case p.Predicate.ResourceURI != "git+"+r.Repository.URI+"#environments/"+string(r.Environment):
+		return "resource " + p.Predicate.ResourceURI
+	case p.Predicate.TimeVerified != r.IssuedAt.Format("2006-01-02T15:04:05Z"):
+		return "time " + p.Predicate.TimeVerified
+	case slices.ContainsFunc(p.Predicate.VerifiedLevels, func(l string) bool { return strings.HasPrefix(l, "SLSA_") }):
+		return "a SLSA level that nothing proves"
+	}
+	return ""
+}
+
+// malformed says what a record lacks to be one of its kind, or holds against
+// its grammar. Kinds that are not known are judged elsewhere.
+func malformed(r *promotion.Record) string {
+	if text := grammar(r); text != "" {
+		return text
+	}
+	paired := r.Environment != "" && r.Artifact != nil
+	switch r.Kind {
+	case promotion.RecordPropose, promotion.RecordAuthorize, promotion.RecordWithdraw:
+		if !paired {
+			return "no environment or artifact"
+		}
+	case promotion.RecordLand:
+		if !paired || r.Landed == nil {
+			return "no environment, artifact or landed commit"
+		}
+	case promotion.RecordAdopt:
+		if !paired && (r.Range == nil || r.Range.To == "") {
+			return "neither a pair nor a range"
+		}
+	case promotion.RecordSettle:
+		if !paired || r.Outcome != promotion.SettledGood && r.Outcome != promotion.SettledBad && r.Outcome != promotion.SettledInconclusive {
+			return "no pair or outcome"
+		}
+	case promotion.RecordQuarantine, promotion.RecordUnquarantine:
+		if r.Digest == "" {
+			return "no digest"
+		}
+	case promotion.RecordFreeze, promotion.RecordUnfreeze:
+		return scopeProblem(r.Scope)
+	case promotion.RecordAnnounce:
+		if r.Artifact == nil || r.Artifact.Version == "" {
+			return "no artifact or version"
+		}
+	}
+	return ""
+}
+
+// scopeProblem checks a freeze's scope, which becomes a path.
+func scopeProblem(scope string) string {
+	if scope == "+all" {
+		return ""
+	}
+	env, art, paired := strings.Cut(scope, "/")
+	if _, err := promotion.ParseEnvironment(env); err != nil {
+		return err.Error()
+	}
+	if paired {
+		if _, err := promotion.ParseArtifact(art); err != nil {
+			return err.Error()
+		}
+	}
+	return ""
+}
+
+// grammar checks every name, digest and id of a record.
+func grammar(r *promotion.Record) string {
+	var errs []error
+	try := func(set bool, err error) {
+		if set {
+			errs = append(errs, err)
+		}
+	}
+	hash := func(hs ...promotion.Hash) {
+		for _, h := range hs {
+			_, err := promotion.ParseHash(string(h))
+			try(h != "", err)
+		}
+	}
+	_, err := promotion.ParseEnvironment(string(r.Environment))
+	try(r.Environment != "", err)
+	if a := r.Artifact; a != nil {
+		_, err := promotion.ParseArtifact(string(a.Name))
+		try(true, err)
+		_, err = promotion.ParseVersion(string(a.Version))
+		try(a.Version != "", err)
+	}
+	hash(r.Base.Judged)
+	if l := r.Landed; l != nil {
+		hash(l.Commit, l.FirstParent)
+		if l.Commit == "" {
+			errs = append(errs, errors.New("no landed commit"))
+		}
+	}
+	if p := r.PullRequest; p != nil {
+		hash(p.Head, p.Tree)
+	}
+	if g := r.Range; g != nil {
+		hash(g.From, g.To)
+	}
+	if p := r.Previous; p != nil {
+		hash(p.Blob)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err.Error()
+	}
+	return ""
+}

@@ -1,0 +1,180 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/rungbot/rung/internal/promotion"
+)
+
+// Options change how a repository is judged.
+type Options struct {
+	// Root pins the ledger's first key by its fingerprint, "SHA256:…". Empty:
+	// trust on first use, which the Report says.
+	Root string
+	// Base is the base branch, by name or full ref. Empty: what the newest
+	// record says, or HEAD.
+	Base string
+	// Strict counts what is only listed against the verdict.
+	Strict bool
+}
+
+// Verify judges a local clone, bare or not. The error is for what is no
+// repository that can be read at all; everything else is in the Report.
+func Verify(ctx context.Context, path string, o Options) (Report, error) {
+	report := Report{
+		Findings: []Finding{}, ByHand: []HandChange{}, TrustOnFirstUse: o.Root == "", strict: o.Strict,
+		Environments: map[promotion.Environment]map[promotion.Artifact]promotion.Value{},
+	}
+	r, err := openRepository(path)
+	if err != nil {
+		return report, err
+	}
+	defer r.close()
+	v := &verifier{configuration: newConfiguration(newObjects(r)), options: o, report: &report}
+	err = v.verify(ctx)
+	var object *objectError
+	if errors.As(err, &object) {
+		v.find(Finding{Code: object.code, Object: object.id.String(), Expected: "a sound object", Found: object.text})
+		err = nil
+	}
+	report.finish()
+	return report, err
+}
+
+// verifier is one Verify under way.
+type verifier struct {
+	*configuration
+	options Options
+	report  *Report
+}
+
+func (v *verifier) find(f Finding) { v.report.Findings = append(v.report.Findings, f) }
+
+func (v *verifier) verify(ctx context.Context) error {
+	what, err := v.truncated()
+	if err != nil {
+		return err
+	}
+	if what != "" {
+		v.find(Finding{Code: HistoryTruncated, Object: v.dir, Expected: "the whole history: git fetch --unshallow", Found: what})
+		return nil
+	}
+	for name := range v.refs {
+		if strings.HasPrefix(name, "refs/replace/") {
+			v.find(Finding{Code: ReplaceRef, Object: clip(name), Expected: "no replaced objects", Found: v.refs[name].String()})
+		}
+	}
+	ref, tip, remote := v.branch("rung/ledger", "")
+	if ref == "" {
+		v.find(Finding{Code: LedgerMissing, Object: promotion.LedgerRef, Expected: "a branch rung/ledger: git fetch origin rung/ledger:refs/remotes/origin/rung/ledger", Found: "none in this clone"})
+		return nil
+	}
+	v.report.Ledger = RefHead{ref, tip.hash()}
+	l, err := v.walkLedger(ctx, tip)
+	if err != nil {
+		return err
+	}
+	base := v.options.Base
+	if base == "" {
+		base = l.baseRef
+	}
+	name, head := v.base(base, remote)
+	if name == "" {
+		v.find(Finding{Code: BaseMissing, Object: clip(base), Expected: "the base branch, or --base BRANCH", Found: "not in this clone"})
+		return v.sweep([]oid{tip})
+	}
+	v.report.Base = RefHead{name, head.hash()}
+	if err := v.judgeBase(ctx, l, head); err != nil {
+		return err
+	}
+	if err := v.environments(l, head); err != nil {
+		return err
+	}
+	return v.sweep([]oid{tip, head})
+}
+
+// branch finds a branch: as a branch of this clone, or as a remote's. A remote
+// that is given is looked at first.
+func (v *verifier) branch(name, remote string) (ref string, head oid, from string) {
+	local, origin := "refs/heads/"+name, "refs/remotes/origin/"+name
+	order := []string{local, origin}
+	if remote != "" {
+		order = []string{origin, local}
+	}
+	for _, ref := range order {
+		if id, ok := v.refs[ref]; ok {
+			if ref == origin {
+				from = "origin"
+			}
+			return ref, id, from
+		}
+	}
+	return "", oid{}, ""
+}
+
+// base finds the base branch, beside the ledger where there is a choice.
+func (v *verifier) base(name, remote string) (string, oid) {
+	if name == "" {
+		name = v.head
+	}
+	if id, ok := v.refs[name]; ok && (v.options.Base != "" || name == "HEAD") {
+		return name, id
+	}
+	ref, id, _ := v.branch(strings.TrimPrefix(name, "refs/heads/"), remote)
+	return ref, id
+}
+
+// environments reads what is live out of the base head's files.
+func (v *verifier) environments(l *ledgerWalk, head oid) error {
+	c, err := v.commit(head)
+	if err != nil {
+		return err
+	}
+	p, err := v.pipelineAt(c.tree)
+	if err != nil {
+		return err
+	}
+	if p == nil {
+		v.find(Finding{Code: ConfigUnreadable, Object: head.String(), Expected: "a rung.yaml that says what the environments are", Found: "none that can be used"})
+		return nil
+	}
+	all, err := v.allPlaces(c.tree, p)
+	if err != nil {
+		return err
+	}
+	for pair, places := range all {
+		var value promotion.Value
+		for _, pl := range places {
+			if value.Version == "" {
+				value.Version = pl.After.Version
+			}
+			if value.Digest == "" {
+				value.Digest = pl.After.Digest
+			}
+		}
+		if a := l.live(pair); a != nil && value.Version == "" && a.Digest == value.Digest {
+			value.Version = a.Version
+		}
+		if v.report.Environments[pair.Environment] == nil {
+			v.report.Environments[pair.Environment] = map[promotion.Artifact]promotion.Value{}
+		}
+		v.report.Environments[pair.Environment][pair.Artifact] = value
+	}
+	return nil
+}
+
+// String is the verdict in a line.
+func (r *Report) String() string {
+	verdict := "holds"
+	switch r.ExitCode() {
+	case 1:
+		verdict = "does not hold"
+	case 2:
+		verdict = "could not be judged"
+	}
+	return fmt.Sprintf("%s: %d commits, %d records, %d releases (%d promotions, %d rollbacks, %d by hand), %d findings",
+		verdict, r.Commits, r.Records, r.Releases, r.Promotions, r.Rollbacks, len(r.ByHand), len(r.Findings))
+}
