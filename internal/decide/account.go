@@ -226,7 +226,7 @@ func (p *pass) restored(pair promotion.Pair, after promotion.Value) (promotion.L
 	if was.Land.Record.Kind != promotion.RecordLand || after.Digest == "" || was.Land.Record.Artifact.Digest == after.Digest {
 		return promotion.LiveEntry{}, false
 	}
-	for _, h := range p.s.Ledger.History[pair] {
+	for _, h := range p.earlier(pair) {
 		if a := h.Land.Record.Artifact; a != nil && a.Digest == after.Digest {
 			return h, true
 		}

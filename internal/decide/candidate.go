@@ -147,10 +147,7 @@ func (p *pass) released(pair promotion.Pair) []landing {
 		}
 	}
 	add(p.live[pair], true)
-	if before, ok := p.s.Ledger.Live[pair]; ok && before.Land.Statement != p.live[pair].Land.Statement {
-		add(before, false)
-	}
-	for _, h := range p.s.Ledger.History[pair] {
+	for _, h := range p.earlier(pair) {
 		add(h, false)
 	}
 	return all

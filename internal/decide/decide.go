@@ -53,6 +53,7 @@ func Decide(s *promotion.Snapshot, judges Judges) promotion.Plan {
 	p := &pass{
 		s: s, judges: judges,
 		live:   map[promotion.Pair]promotion.LiveEntry{},
+		past:   map[promotion.Pair][]promotion.LiveEntry{},
 		open:   map[promotion.Pair]promotion.LedgerEntry{},
 		bars:   map[promotion.Digest]promotion.Record{},
 		freeze: map[string]promotion.Record{},
@@ -83,6 +84,7 @@ type pass struct {
 
 	pairs []promotion.Pair // every pair that has a place, in pipeline order
 	live  map[promotion.Pair]promotion.LiveEntry
+	past  map[promotion.Pair][]promotion.LiveEntry // live before this pass's records, newest first
 	open  map[promotion.Pair]promotion.LedgerEntry // propose, authorize or withdraw
 	// bars and freeze are the newest records of this pass over the ledger's.
 	bars   map[promotion.Digest]promotion.Record
@@ -246,6 +248,9 @@ func (p *pass) record(r promotion.Record) (ref string) {
 		if r.Artifact == nil {
 			break
 		}
+		if before, there := p.live[pair]; there {
+			p.past[pair] = slices.Insert(p.past[pair], 0, before)
+		}
 		p.live[pair] = promotion.LiveEntry{Land: e}
 		if r.Kind == promotion.RecordLand {
 			delete(p.open, pair)
@@ -262,6 +267,12 @@ func (p *pass) record(r promotion.Record) (ref string) {
 		p.freeze[r.Scope] = r
 	}
 	return ref
+}
+
+// earlier are a pair's releases before the one that is live now, newest first:
+// those that this pass's records have replaced, then the ledger's.
+func (p *pass) earlier(pair promotion.Pair) []promotion.LiveEntry {
+	return slices.Concat(p.past[pair], p.s.Ledger.History[pair])
 }
 
 func (p *pass) base() promotion.RecordBase {
@@ -305,6 +316,16 @@ func (p *pass) value(pair promotion.Pair) promotion.Value {
 	}
 	if a := p.live[pair].Land.Record.Artifact; v.Version == "" && a != nil && a.Digest == v.Digest {
 		v.Version = a.Version
+	}
+	return v
+}
+
+// running is what is live, with the digest that the ledger knows of a version
+// that is not pinned.
+func (p *pass) running(pair promotion.Pair) promotion.Value {
+	v := p.value(pair)
+	if a := p.live[pair].Land.Record.Artifact; v.Digest == "" && a != nil && a.Version == v.Version {
+		v.Digest = a.Digest
 	}
 	return v
 }

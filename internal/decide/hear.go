@@ -36,7 +36,7 @@ func (p *pass) command(c *promotion.Command) {
 	pair, text := p.subject(c)
 	switch {
 	case c.Error != "":
-		p.refuse(c, c.Error+". Say `/help` for what there is.")
+		p.refuse(c, prose.Text(c.Error, 600)+". Say `/help` for what there is.")
 		return
 	case c.Verb == "help":
 		p.reply(c, "eyes", prose.Help())
@@ -113,24 +113,49 @@ func (p *pass) denied(c *promotion.Command, pair promotion.Pair) string {
 	if c.Access.Error != "" || rank(c.Access.Permission) < 0 {
 		return "what you may do here could not be read, so nothing was done; try again in a minute"
 	}
-	who := promotion.Who{Permission: defaultPermission[c.Verb]}
-	verb := c.Verb
-	if env, ok := p.s.Pipeline.Environment(pair.Environment); ok {
-		if configured, ok := env.Commands[verb]; ok {
-			who = configured
+	for _, env := range p.ruledBy(c, pair) {
+		if text := p.deniedIn(c, env); text != "" {
+			return text
 		}
 	}
-	if who.Permission == "" && len(who.Teams) == 0 && len(who.Users) == 0 {
-		who.Permission = defaultPermission[verb]
+	if c.Verb == "unquarantine" || c.Force {
+		return p.notApprover(c, pair)
 	}
-	if who.Permission != "" && rank(c.Access.Permission) < rank(who.Permission) {
-		return fmt.Sprintf("`/%s` needs %s access to this repository; you have %s", verb, who.Permission, c.Access.Permission)
+	return ""
+}
+
+// ruledBy are the environments whose rules a command must meet: the one that it
+// speaks of, or all of them where it closes or opens everything. A digest that
+// is named belongs to no environment; the defaults rule then, as for an empty
+// name.
+func (p *pass) ruledBy(c *promotion.Command, pair promotion.Pair) []promotion.Environment {
+	switch {
+	case c.Digest != "":
+		return []promotion.Environment{""}
+	case c.Environment != command.AllEnvironments:
+		return []promotion.Environment{pair.Environment}
+	}
+	all := []promotion.Environment{}
+	for _, env := range p.s.Pipeline.Environments {
+		all = append(all, env.Name)
+	}
+	return all
+}
+
+// deniedIn says why one environment's rules refuse the command, or nothing.
+func (p *pass) deniedIn(c *promotion.Command, name promotion.Environment) string {
+	who := promotion.Who{}
+	if env, ok := p.s.Pipeline.Environment(name); ok {
+		who = env.Commands[c.Verb]
+	}
+	if who.Permission == "" && len(who.Teams) == 0 && len(who.Users) == 0 {
+		who.Permission = defaultPermission[c.Verb]
+	}
+	if who.Permission != "" && (rank(who.Permission) < 0 || rank(c.Access.Permission) < rank(who.Permission)) {
+		return fmt.Sprintf("`/%s` needs %s access to this repository; you have %s", c.Verb, who.Permission, c.Access.Permission)
 	}
 	if !belongs(c.Author, c.Access.Teams, who.Teams, who.Users) {
-		return fmt.Sprintf("`/%s` is for %s here", verb, named(who.Teams, who.Users))
-	}
-	if verb == "unquarantine" || c.Force {
-		return p.notApprover(c, pair)
+		return fmt.Sprintf("`/%s` is for %s here", c.Verb, named(who.Teams, who.Users))
 	}
 	return ""
 }
@@ -160,9 +185,10 @@ func named(teams, users []string) string {
 // notApprover says why somebody is not an eligible approver of what they ask
 // for: lifting a quarantine or forcing a rollback wants one who did not cause it.
 func (p *pass) notApprover(c *promotion.Command, pair promotion.Pair) string {
-	if env, ok := p.s.Pipeline.Environment(pair.Environment); ok {
-		if !belongs(c.Author, c.Access.Teams, env.Approvals.Teams, env.Approvals.Users) {
-			return fmt.Sprintf("`/%s` is for the approvers of %s: %s", c.Verb, pair.Environment, named(env.Approvals.Teams, env.Approvals.Users))
+	for _, name := range p.approvedBy(c, pair) {
+		env, ok := p.s.Pipeline.Environment(name)
+		if ok && !belongs(c.Author, c.Access.Teams, env.Approvals.Teams, env.Approvals.Users) {
+			return fmt.Sprintf("`/%s` is for the approvers of %s: %s", c.Verb, name, named(env.Approvals.Teams, env.Approvals.Users))
 		}
 	}
 	causers := p.live[pair].Land.Record.Causers
@@ -180,6 +206,26 @@ func (p *pass) notApprover(c *promotion.Command, pair promotion.Pair) string {
 		}
 	}
 	return ""
+}
+
+// approvedBy are the environments whose approvers may lift or force something:
+// the one that the command speaks of and the one where the digest was barred;
+// where neither is known, all.
+func (p *pass) approvedBy(c *promotion.Command, pair promotion.Pair) []promotion.Environment {
+	var names []promotion.Environment
+	if c.Digest == "" && p.knowsEnvironment(pair.Environment) {
+		names = append(names, pair.Environment)
+	}
+	if rec, ok := p.barred(p.subjectDigest(c, pair)); ok && p.knowsEnvironment(rec.Environment) {
+		names = append(names, rec.Environment)
+	}
+	if len(names) > 0 {
+		return names
+	}
+	for _, env := range p.s.Pipeline.Environments {
+		names = append(names, env.Name)
+	}
+	return names
 }
 
 func (p *pass) subjectDigest(c *promotion.Command, pair promotion.Pair) promotion.Digest {
@@ -224,14 +270,14 @@ func because(c *promotion.Command) (promotion.Actor, promotion.Cause) {
 // or what is live, is not live here any more.
 func (p *pass) sayRollback(c *promotion.Command, pair promotion.Pair) {
 	actor, cause := because(c)
-	bad := p.value(pair)
+	bad := p.running(pair)
 	if c.Subject != nil && c.Subject.Pair == pair && c.Artifact == "" {
 		said := promotion.Value{Version: c.Subject.Version, Digest: c.Subject.Digest}
-		if !c.Subject.Landed && bad.Digest != said.Digest {
+		if !c.Subject.Landed && !agree(bad, said) {
 			p.refuse(c, fmt.Sprintf("%s has not landed in %s, so there is nothing to roll back. Close this pull request to veto it here, or say `/quarantine` to bar it everywhere.", prose.Code(string(said.Version), 128), pair.Environment))
 			return
 		}
-		if bad.Digest != said.Digest {
+		if !agree(bad, said) {
 			text := fmt.Sprintf("%s is not live in %s any more: it runs %s.", prose.Value(said), pair.Environment, prose.Value(bad))
 			if rec, barred := p.barred(said.Digest); barred {
 				text += fmt.Sprintf(" It is quarantined since %s.", prose.Time(rec.IssuedAt))
@@ -240,15 +286,18 @@ func (p *pass) sayRollback(c *promotion.Command, pair promotion.Pair) {
 			return
 		}
 	}
-	if rec, barred := p.barred(bad.Digest); barred && heard(c, rec) {
-		if _, own := because(c); p.open[pair].Record.Restores != "" || rec.Cause.ID != own.ID {
-			p.reply(c, "eyes", fmt.Sprintf("%s is already being rolled back in %s.", prose.Value(bad), pair.Environment))
-			return
-		}
+	if rec, barred := p.barred(bad.Digest); p.wants[pair] != nil || barred && heard(c, rec) && p.open[pair].Record.Restores != "" {
+		p.reply(c, "eyes", fmt.Sprintf("%s is already being rolled back in %s.", prose.Value(bad), pair.Environment))
+		return
+	}
+	if p.rolledBack(c, pair) {
+		p.reply(c, "eyes", fmt.Sprintf("%s runs %s, which came after this was said, so nothing was done. Say it again to go further back.", pair.Environment, prose.Value(bad)))
+		return
 	}
 	p.wants[pair] = &rollback{
 		bad: bad, version: c.Version, force: c.Force, reason: c.Reason, actor: actor, cause: cause,
 		answer: func(done bool, text string) {
+			text = prose.Text(text, 1000)
 			if !done {
 				p.reply(c, "confused", text+".")
 				return
@@ -256,6 +305,22 @@ func (p *pass) sayRollback(c *promotion.Command, pair promotion.Pair) {
 			p.reply(c, "+1", text+"."+p.elsewhere(bad.Digest, pair))
 		},
 	}
+}
+
+// rolledBack reports whether what a /rollback spoke of is gone already: this
+// command's own quarantine stands for another digest of the pair, or what is
+// live landed after it was said. A landing in the future is a clock that is
+// wrong, and says nothing.
+func (p *pass) rolledBack(c *promotion.Command, pair promotion.Pair) bool {
+	_, own := because(c)
+	live := p.live[pair].Land.Record
+	for d, r := range p.bars {
+		mine := r.Cause.Kind == own.Kind && r.Cause.ID == own.ID && r.Environment == pair.Environment
+		if mine && r.Artifact != nil && r.Artifact.Name == pair.Artifact && d != p.running(pair).Digest {
+			return true
+		}
+	}
+	return live.Cause.At.After(c.At) && !live.Cause.At.After(p.s.Now)
 }
 
 // elsewhere lists where else a digest is live, each with its command.
@@ -321,6 +386,9 @@ func (p *pass) sayQuarantine(c *promotion.Command, pair promotion.Pair) {
 		reason = "quarantined by " + login(c.Author)
 	}
 	r := promotion.Record{Kind: promotion.RecordQuarantine, Digest: d, Reason: reason, Actor: actor, Cause: cause, Base: p.base()}
+	if c.Digest == "" {
+		r.Environment = pair.Environment
+	}
 	if c.Subject != nil && c.Subject.Digest == d {
 		r.Causers = c.Subject.Causers
 	}

@@ -165,7 +165,7 @@ func TestRevokedByQuarantine(t *testing.T) {
 	if plan.Deletes[promotion.PromotionBranch(at(dev))] != head {
 		t.Errorf("deletes are %v, want the branch at %s", plan.Deletes, head)
 	}
-	w.wantState(plan, at(dev), promotion.PhaseHeld, "1.1.0 is quarantined: it leaks")
+	w.wantState(plan, at(dev), promotion.PhaseOpen, "1.1.0 is quarantined: it leaks")
 	w.carryOut(&plan)
 	// While the forge still shows it open nothing is said to be withdrawn.
 	w.pr(number).State = "open"

@@ -42,7 +42,7 @@ func (p *pass) wantRollbacks() {
 			reason = live.Settle.Record.Reason
 		}
 		p.wants[pair] = &rollback{
-			bad: p.value(pair), reason: reason, actor: promotion.Actor{Kind: "rung", Person: p.s.App},
+			bad: p.running(pair), reason: reason, actor: promotion.Actor{Kind: "rung", Person: p.s.App},
 			cause: promotion.Cause{Kind: "health", At: p.s.Now},
 		}
 	}
@@ -122,7 +122,7 @@ func (p *pass) quarantine(bad promotion.Value, pair promotion.Pair, want *rollba
 // barred and is still served by the registry; or the wanted version.
 func (p *pass) lastGood(pair promotion.Pair, want *rollback) (promotion.LiveEntry, string) {
 	var unserved string
-	for _, h := range p.s.Ledger.History[pair] {
+	for _, h := range p.earlier(pair) {
 		a := h.Land.Record.Artifact
 		if a == nil || a.Digest == "" || a.Digest == want.bad.Digest {
 			continue
