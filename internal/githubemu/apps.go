@@ -192,6 +192,21 @@ func (s *Server) SuspendInstallation(owner string, suspended bool) error {
 	return nil
 }
 
+// SetPermissions changes what the installation of the App under test on an
+// account may do, as when its owner accepts new permissions. Tokens minted
+// before keep what they had.
+func (s *Server) SetPermissions(owner string, permissions map[string]string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	in := s.installationFor(s.appID, owner)
+	if in == nil {
+		return notFound()
+	}
+	in.Permissions = maps.Clone(permissions)
+	s.emitInstallation(in, "new_permissions_accepted", nil)
+	return nil
+}
+
 // Uninstall removes the App under test from an account, or from some of its
 // repositories if any are named.
 func (s *Server) Uninstall(owner string, repos ...string) error {

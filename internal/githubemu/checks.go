@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"time"
+	"unicode/utf8"
 )
 
 // checkRun is one App's word on a commit.
@@ -143,11 +144,17 @@ func (in *runInput) check() error {
 		return custom("CheckRun", "No more than 3 items are allowed in actions; %d were supplied.", len(*in.Actions))
 	}
 	for _, a := range *in.Actions {
-		if len(a.Label) > 20 || len(a.Description) > 40 || len(a.Identifier) > 20 || a.Label == "" || a.Identifier == "" || a.Description == "" {
+		if !within(a.Label, 20) || !within(a.Description, 40) || !within(a.Identifier, 20) {
 			return custom("CheckRun", "An action's label and identifier have 1 to 20 characters, its description 1 to 40.")
 		}
 	}
 	return nil
+}
+
+// within tells whether a text has one character to most.
+func within(s string, most int) bool {
+	n := utf8.RuneCountInString(s)
+	return n > 0 && n <= most
 }
 
 func deref(s *string) int {

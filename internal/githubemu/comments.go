@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"time"
+	"unicode/utf8"
 )
 
 // comment is a comment on an issue or pull request.
@@ -22,6 +23,9 @@ type reaction struct {
 	Content   string
 	CreatedAt time.Time
 }
+
+// maxText is the most characters of a body.
+const maxText = 65536
 
 var reactionNames = []string{"+1", "-1", "laugh", "confused", "heart", "hooray", "rocket", "eyes"}
 
@@ -59,7 +63,7 @@ func (s *Server) addComment(r *repo, i *issue, who *account, body string) (*comm
 	if body == "" {
 		return nil, &Error{Status: 422, Message: "Validation Failed", Errors: []any{object{"resource": "IssueComment", "code": "missing_field", "field": "body"}}}
 	}
-	if len(body) > 65536 {
+	if utf8.RuneCountInString(body) > maxText {
 		return nil, custom("IssueComment", "body is too long (maximum is 65536 characters)")
 	}
 	if i.Locked && !s.canPush(r, who) {
@@ -179,7 +183,7 @@ func (s *Server) editComment(r *repo, i *issue, cm *comment, who *account, body 
 	if err := s.mayEdit(r, who, cm.User); err != nil {
 		return err
 	}
-	if body == "" || len(body) > 65536 {
+	if body == "" || utf8.RuneCountInString(body) > maxText {
 		return custom("IssueComment", "body is missing or too long (maximum is 65536 characters)")
 	}
 	was := cm.Body

@@ -43,6 +43,12 @@ func (w *world) mustGit(dir string, args ...string) string {
 	return out
 }
 
+func (w *world) write(dir, path, text string) {
+	w.Helper()
+	w.ok(os.MkdirAll(filepath.Dir(filepath.Join(dir, path)), 0o750))
+	w.ok(os.WriteFile(filepath.Join(dir, path), []byte(text), 0o600))
+}
+
 // remote is the clone URL with a person's or an installation's token in it.
 func (w *world) remote(user, token string) string {
 	u, err := url.Parse(w.web.URL)
@@ -135,42 +141,38 @@ func TestGitAccess(t *testing.T) {
 
 // TestPushRules pushes against protections and rulesets.
 func TestPushRules(t *testing.T) {
-	for name, store := range stores {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t, store(t))
-			dir := filepath.Join(t.TempDir(), "clone")
-			w.mustGit("", "clone", "-q", w.remote("bob", w.tokens["bob"]), dir)
-			w.mustGit(dir, "commit", "-q", "--allow-empty", "-m", "x")
-			before := w.tip("main")
+	t.Parallel()
+	w := newWorld(t, onDisk(t))
+	dir := filepath.Join(t.TempDir(), "clone")
+	w.mustGit("", "clone", "-q", w.remote("bob", w.tokens["bob"]), dir)
+	w.mustGit(dir, "commit", "-q", "--allow-empty", "-m", "x")
+	before := w.tip("main")
 
-			w.ok(w.s.SetRules(full, githubemu.Ruleset{Protection: true, RequiredChecks: []githubemu.RequiredCheck{{Context: "rung", AppID: appID}}}))
-			out, ok := w.git(dir, "push", "origin", "HEAD:main", "HEAD:refs/heads/free")
-			if ok || !contains(out, "GH006") || !contains(out, `Required status check "rung" is expected.`) || !contains(out, "(protected branch hook declined)") {
-				t.Errorf("push to a protected branch: %s", out)
-			}
-			equal(t, "main", w.tip("main"), before)
-			equal(t, "free", w.tip("free"), strings.TrimSpace(w.mustGit(dir, "rev-parse", "HEAD")))
+	w.ok(w.s.SetRules(full, githubemu.Ruleset{Protection: true, RequiredChecks: []githubemu.RequiredCheck{{Context: "rung", AppID: appID}}}))
+	out, ok := w.git(dir, "push", "origin", "HEAD:main", "HEAD:refs/heads/free")
+	if ok || !contains(out, "GH006") || !contains(out, `Required status check "rung" is expected.`) || !contains(out, "(protected branch hook declined)") {
+		t.Errorf("push to a protected branch: %s", out)
+	}
+	equal(t, "main", w.tip("main"), before)
+	equal(t, "free", w.tip("free"), strings.TrimSpace(w.mustGit(dir, "rev-parse", "HEAD")))
 
-			w.ok(w.s.SetRules(full, githubemu.Ruleset{RequirePull: true, Bypass: []githubemu.Bypass{{Person: "cat"}}}))
-			out, ok = w.git(dir, "push", "--atomic", "origin", "HEAD:main", "HEAD:refs/heads/atom")
-			if ok || !contains(out, "GH013") || !contains(out, "Changes must be made through a pull request.") || !contains(out, "atomic") {
-				t.Errorf("atomic push against a ruleset: %s", out)
-			}
-			if _, _, err := w.bot.Git.GetRef(t.Context(), "acme", "shop", "heads/atom"); err == nil {
-				t.Error("an atomic push has moved one ref of two")
-			}
-			w.mustGit(dir, "push", "-q", w.remote("cat", w.tokens["cat"]), "HEAD:main")
+	w.ok(w.s.SetRules(full, githubemu.Ruleset{RequirePull: true, Bypass: []githubemu.Bypass{{Person: "cat"}}}))
+	out, ok = w.git(dir, "push", "--atomic", "origin", "HEAD:main", "HEAD:refs/heads/atom")
+	if ok || !contains(out, "GH013") || !contains(out, "Changes must be made through a pull request.") || !contains(out, "atomic") {
+		t.Errorf("atomic push against a ruleset: %s", out)
+	}
+	if _, _, err := w.bot.Git.GetRef(t.Context(), "acme", "shop", "heads/atom"); err == nil {
+		t.Error("an atomic push has moved one ref of two")
+	}
+	w.mustGit(dir, "push", "-q", w.remote("cat", w.tokens["cat"]), "HEAD:main")
 
-			w.ok(w.s.SetRules(full, githubemu.Ruleset{Protection: true}))
-			w.mustGit(dir, "commit", "-q", "--amend", "--allow-empty", "-m", "other")
-			if out, ok = w.git(dir, "push", "-f", "origin", "HEAD:main"); ok || !contains(out, "Cannot force-push to this branch") {
-				t.Errorf("forced push: %s", out)
-			}
-			w.ok(w.s.SetRules(full, githubemu.Ruleset{SignedCommits: true}))
-			if out, ok = w.git(dir, "push", "-f", "origin", "HEAD:main"); ok || !contains(out, "Commits must have valid signatures.") {
-				t.Errorf("unsigned push: %s", out)
-			}
-		})
+	w.ok(w.s.SetRules(full, githubemu.Ruleset{Protection: true}))
+	w.mustGit(dir, "commit", "-q", "--amend", "--allow-empty", "-m", "other")
+	if out, ok = w.git(dir, "push", "-f", "origin", "HEAD:main"); ok || !contains(out, "Cannot force-push to this branch") {
+		t.Errorf("forced push: %s", out)
+	}
+	w.ok(w.s.SetRules(full, githubemu.Ruleset{SignedCommits: true}))
+	if out, ok = w.git(dir, "push", "-f", "origin", "HEAD:main"); ok || !contains(out, "Commits must have valid signatures.") {
+		t.Errorf("unsigned push: %s", out)
 	}
 }

@@ -116,6 +116,9 @@ func (s *Server) deleteRef(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, fail(422, "Reference does not exist")
 	}
+	if ref == "refs/heads/"+c.repo.DefaultBranch {
+		return reply{}, fail(422, "Cannot delete the default branch")
+	}
 	if err := s.moveRef(c.ctx, c.repo, c.who.acc, gitstore.RefUpdate{Ref: ref, Old: old, New: gitstore.Zero}, false); err != nil {
 		return reply{}, err
 	}

@@ -8,7 +8,9 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rungbot/rung/internal/githubemu/gitstore"
 )
@@ -166,6 +168,10 @@ func (s *Server) servePush(w http.ResponseWriter, r *http.Request, g *gitCall, l
 		s.answerGit(w, label, *gitText(http.StatusBadRequest, "cannot read the push: %v", err))
 		return
 	}
+	if rp := s.throttled(g); rp != nil {
+		s.answerGit(w, label, *rp)
+		return
+	}
 	n := 0
 	if g.who.isApp() && !bytes.Equal(body, []byte("0000")) { // git's probe changes nothing
 		s.mu.Lock()
@@ -180,6 +186,19 @@ func (s *Server) servePush(w http.ResponseWriter, r *http.Request, g *gitCall, l
 		rp = *flt.after
 	}
 	s.answerGit(w, label, rp)
+}
+
+// throttled refuses a push where there have been too many. It takes the lock.
+func (s *Server) throttled(g *gitCall) *reply {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	wait := s.limits.push(s.now(), g.repo.full())
+	if wait <= 0 {
+		return nil
+	}
+	rp := gitText(http.StatusTooManyRequests, "Too many pushes to this repository.")
+	rp.header.Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
+	return rp
 }
 
 func readPush(w http.ResponseWriter, r *http.Request) ([]byte, error) {

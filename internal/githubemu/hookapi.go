@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 func (s *Server) hookRoutes() []*route {
@@ -22,6 +23,9 @@ func (s *Server) getHookConfig(c *call) (reply, error) {
 	return ok(object{"content_type": "json", "insecure_ssl": "0", "secret": "********", "url": c.who.app.WebhookURL})
 }
 
+// redeliverable is how long a delivery is listed.
+const redeliverable = 3 * 24 * time.Hour
+
 // listDeliveries pages by cursor, newest first. A cursor is the id of the
 // delivery to begin with.
 func (s *Server) listDeliveries(c *call) (reply, error) {
@@ -29,7 +33,7 @@ func (s *Server) listDeliveries(c *call) (reply, error) {
 	start := int64(atoi(strings.TrimPrefix(c.query("cursor"), "v1_"), 1<<62))
 	rows, next := []object{}, int64(0)
 	for _, d := range slices.Backward(s.w.Deliveries) {
-		if d.AppID != c.who.app.ID || d.Hidden || d.DeliveredAt.IsZero() || d.ID > start {
+		if d.AppID != c.who.app.ID || d.Hidden || d.DeliveredAt.IsZero() || d.ID > start || s.now().Sub(d.DeliveredAt) > redeliverable {
 			continue
 		}
 		if want := c.query("status"); want == "success" && d.StatusCode/100 != 2 || want == "failure" && d.StatusCode/100 == 2 {
@@ -51,7 +55,7 @@ func (s *Server) listDeliveries(c *call) (reply, error) {
 func (s *Server) ownDelivery(c *call) (*delivery, error) {
 	id := c.id("delivery")
 	for _, d := range s.w.Deliveries {
-		if d.ID == id && d.AppID == c.who.app.ID && !d.Hidden {
+		if d.ID == id && d.AppID == c.who.app.ID && !d.Hidden && s.now().Sub(d.CreatedAt) <= redeliverable {
 			return d, nil
 		}
 	}

@@ -38,6 +38,9 @@ type delivery struct {
 	Held         bool // waits for the next one to go first
 }
 
+// maxPayload is the size beyond which GitHub does not send an event at all.
+const maxPayload = 25 << 20
+
 // maxDeliveries bounds how many past deliveries are kept.
 const maxDeliveries = 8000
 
@@ -115,7 +118,7 @@ func (s *Server) guid() string {
 
 // enqueue queues an event for one App and lets the faults have their say.
 func (s *Server) enqueue(a *app, in *installation, r *repo, event, action string, payload []byte) {
-	if a.WebhookURL == "" && !s.cfg.Manual {
+	if a.WebhookURL == "" && !s.cfg.Manual || len(payload) > maxPayload {
 		return
 	}
 	d := &delivery{GUID: s.guid(), AppID: a.ID, Event: event, Action: action, Payload: payload, CreatedAt: s.now(), URL: a.WebhookURL}

@@ -67,6 +67,8 @@ func (s *Server) issueRoutes() []*route {
 		post(issues+"/{number}/labels", "issues:write", s.addIssueLabels),
 		put(issues+"/{number}/labels", "issues:write", s.setIssueLabels),
 		del(issues+"/{number}/labels/{name}", "issues:write", s.removeIssueLabel),
+		put(issues+"/{number}/lock", "issues:write", func(c *call) (reply, error) { return s.lock(c, true) }),
+		del(issues+"/{number}/lock", "issues:write", func(c *call) (reply, error) { return s.lock(c, false) }),
 		get("/repos/{owner}/{repo}/labels", "issues:read", s.listLabels),
 		post("/repos/{owner}/{repo}/labels", "issues:write", s.createLabel),
 		get("/repos/{owner}/{repo}/labels/{name}", "issues:read", s.getLabel),
@@ -188,6 +190,19 @@ func (s *Server) issueEvents(c *call) (reply, error) {
 			"actor": s.user(s.w.user(cl.By)), "commit_id": nil, "commit_url": nil, "performed_via_github_app": nil,
 			"url": s.api("/repos/%s/issues/events/%d", c.repo.full(), i.ID*100+n)}
 	})
+}
+
+// lock closes a conversation to those without write, or opens it again.
+func (s *Server) lock(c *call, locked bool) (reply, error) {
+	i, err := c.issue()
+	if err != nil {
+		return reply{}, err
+	}
+	if !s.canPush(c.repo, c.who.acc) {
+		return reply{}, fail(http.StatusForbidden, "Must have write access to the repository")
+	}
+	i.Locked = locked
+	return noContent()
 }
 
 // label puts labels on an issue, making those that are new, and returns which

@@ -39,11 +39,19 @@ func (s *Server) deleteBranch(ctx context.Context, r *repo, who *account, branch
 // door: events, and the pull requests that hang on the branches.
 func (s *Server) refsMoved(ctx context.Context, r *repo, who *account, ups []gitstore.RefUpdate) {
 	r.touch(s.now())
+	tags := 0
+	for _, up := range ups {
+		if strings.HasPrefix(up.Ref, "refs/tags/") {
+			tags++
+		}
+	}
 	for _, up := range ups {
 		if up.New != gitstore.Zero {
 			r.Pushers[up.New] = who.Login
 		}
-		s.emitPush(ctx, r, who, up)
+		if tags <= 3 || !strings.HasPrefix(up.Ref, "refs/tags/") { // of more tags at once GitHub tells nothing
+			s.emitPush(ctx, r, who, up)
+		}
 	}
 	for _, up := range ups {
 		branch, isBranch := strings.CutPrefix(up.Ref, "refs/heads/")

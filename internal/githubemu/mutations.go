@@ -33,6 +33,12 @@ func (s *Server) graphMutation() map[string]*field {
 				Message: in.str("commitBody"), Method: fold(in.str("mergeMethod"))})
 			return err
 		}),
+		"convertPullRequestToDraft": onPull(func(q *gqlCall, g *gqlPull, _ gqlArgs) error {
+			return s.setDraft(q.ctx, g.r, g.p, q.who.acc, true)
+		}),
+		"markPullRequestReadyForReview": onPull(func(q *gqlCall, g *gqlPull, _ gqlArgs) error {
+			return s.setDraft(q.ctx, g.r, g.p, q.who.acc, false)
+		}),
 		"enqueuePullRequest": onPull(func(q *gqlCall, g *gqlPull, in gqlArgs) error {
 			return s.enqueuePull(q.ctx, g.r, g.p, q.who.acc, in.str("expectedHeadOid"))
 		}),

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/rungbot/rung/internal/githubemu/gitstore"
 )
@@ -96,7 +97,7 @@ func (s *Server) createPull(ctx context.Context, r *repo, who *account, in newPu
 	if in.Title == "" {
 		return nil, invalid("PullRequest", "title", "missing_field")
 	}
-	if len(in.Body) > 65536 {
+	if utf8.RuneCountInString(in.Body) > maxText {
 		return nil, custom("PullRequest", "body is too long (maximum is 65536 characters)")
 	}
 	headSHA, err := s.tip(ctx, r, head)
@@ -209,7 +210,7 @@ func (s *Server) patchPull(c *call) (reply, error) {
 	if in.Title != nil && *in.Title == "" {
 		return reply{}, invalid("PullRequest", "title", "missing_field")
 	}
-	if in.Body != nil && len(*in.Body) > 65536 {
+	if in.Body != nil && utf8.RuneCountInString(*in.Body) > maxText {
 		return reply{}, custom("PullRequest", "body is too long (maximum is 65536 characters)")
 	}
 	changes := object{}
@@ -296,6 +297,16 @@ func (s *Server) setPullState(ctx context.Context, r *repo, p *pull, who *accoun
 	p.HeadDeleted = false
 	s.reopenIssue(i, who)
 	s.emitPull(ctx, r, p, "reopened", who, nil)
+	return nil
+}
+
+func (s *Server) setDraft(ctx context.Context, r *repo, p *pull, who *account, draft bool) error {
+	if p.Draft == draft || r.issueOf(p).State != "open" {
+		return nil
+	}
+	p.Draft = draft
+	r.issueOf(p).UpdatedAt = s.now()
+	s.emitPull(ctx, r, p, map[bool]string{true: "converted_to_draft", false: "ready_for_review"}[draft], who, nil)
 	return nil
 }
 

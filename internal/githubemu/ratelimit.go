@@ -18,6 +18,8 @@ type Limits struct {
 	// PointsPerMinute limits reads at one point and writes at five. GitHub
 	// allows 900.
 	PointsPerMinute int
+	// PushesPerMinute limits git pushes to one repository; GitHub advises six.
+	PushesPerMinute int
 }
 
 // limiter keeps, for each bucket, the hour's window and the recent past.
@@ -117,6 +119,22 @@ func secondaryLimit(wait time.Duration) *Error {
 	return &Error{Status: http.StatusForbidden,
 		Message: "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",
 		Header:  http.Header{"Retry-After": {strconv.Itoa(secs)}}}
+}
+
+// push books a git push to a repository, or tells how long to wait.
+func (l *limiter) push(now time.Time, repository string) time.Duration {
+	if l.PushesPerMinute == 0 {
+		return 0
+	}
+	b := l.at(now, "pushes "+repository)
+	for len(b.points) > 0 && !b.points[0].at.After(now.Add(-time.Minute)) {
+		b.points = b.points[1:]
+	}
+	if len(b.points) >= l.PushesPerMinute {
+		return b.points[0].at.Add(time.Minute).Sub(now)
+	}
+	b.points = append(b.points, charged{at: now})
+	return 0
 }
 
 // refund gives back a request that turned out to be a 304.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"time"
+	"unicode/utf8"
 )
 
 // status is one commit status. They are never changed, only followed by newer
@@ -64,7 +65,7 @@ func (s *Server) createStatus(ctx context.Context, r *repo, who *account, sha st
 	if !slices.Contains([]string{"error", "failure", "pending", "success"}, in.State) {
 		return nil, custom("Status", "State is not included in the list")
 	}
-	if len(in.Description) > 140 {
+	if utf8.RuneCountInString(in.Description) > 140 {
 		return nil, custom("Status", "description is too long (maximum is 140 characters)")
 	}
 	if in.Context == "" {
