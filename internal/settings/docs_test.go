@@ -15,9 +15,15 @@ import (
 
 //go:generate go test -run TestDocsAreCurrent -update
 
-var update = flag.Bool("update", false, "write docs/settings.md")
+var update = flag.Bool("update", false, "write docs/settings.md and the table in README.md")
 
-const docsFile = "../../docs/settings.md"
+const (
+	docsFile   = "../../docs/settings.md"
+	readmeFile = "../../README.md"
+	// readmeBegin and readmeEnd stand around the table in README.md.
+	readmeBegin = "<!-- settings: generated from internal/settings/settings.go by go generate ./internal/settings -->\n"
+	readmeEnd   = "<!-- /settings -->\n"
+)
 
 const docsHead = `# Settings
 
@@ -32,12 +38,11 @@ variable itself. Durations are written as ` + "`30s`, `10m` or `1h`" + `.
 
 <!-- Generated from internal/settings/settings.go by go generate ./internal/settings -->
 
-| variable | default | meaning |
-| --- | --- | --- |
 `
 
-// generateDocs makes docs/settings.md from the struct and its doc comments.
-func generateDocs(t *testing.T) []byte {
+// generateTable makes the table of all settings from the struct and its doc
+// comments.
+func generateTable(t *testing.T) []byte {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), "settings.go", nil, parser.ParseComments)
 	if err != nil {
@@ -53,7 +58,7 @@ func generateDocs(t *testing.T) []byte {
 		return true
 	})
 	var out bytes.Buffer
-	out.WriteString(docsHead)
+	out.WriteString("| variable | default | meaning |\n| --- | --- | --- |\n")
 	typ := reflect.TypeFor[Settings]()
 	for i := range typ.NumField() {
 		f := typ.Field(i)
@@ -74,17 +79,33 @@ func generateDocs(t *testing.T) []byte {
 }
 
 func TestDocsAreCurrent(t *testing.T) {
-	want := generateDocs(t)
+	table := generateTable(t)
+	hold(t, docsFile, append([]byte(docsHead), table...))
+	readme, err := os.ReadFile(readmeFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, begun := bytes.Cut(readme, []byte(readmeBegin))
+	_, tail, ended := bytes.Cut(rest, []byte(readmeEnd))
+	if !begun || !ended {
+		t.Fatalf("README.md has no place for the table of settings: put %s%s where it belongs", readmeBegin, readmeEnd)
+	}
+	hold(t, readmeFile, bytes.Join([][]byte{head, []byte(readmeBegin), {'\n'}, table, {'\n'}, []byte(readmeEnd), tail}, nil))
+}
+
+// hold compares a file with what it ought to be, or writes it.
+func hold(t *testing.T, path string, want []byte) {
+	t.Helper()
 	if *update {
-		if err := os.WriteFile(docsFile, want, 0o600); err != nil {
+		if err := os.WriteFile(path, want, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	got, err := os.ReadFile(docsFile)
+	got, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Error("docs/settings.md is stale: run go generate ./internal/settings")
+		t.Errorf("%s is stale: run go generate ./internal/settings", path)
 	}
 }
