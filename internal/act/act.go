@@ -1,6 +1,8 @@
 // Package act carries out a plan: the only writer of the world.
 //
-// State: none between calls. One call to Do makes one atomic push (the pass's
+// State between calls: which comments were answered, so that a pass that is
+// made again under a rate limit does not spend the limit on what it has said
+// already; losing it costs requests only. One call to Do makes one atomic push (the pass's
 // records, the branches that they speak of, and deletions, all against the
 // hashes that were observed) and then the calls to the forge. Intent comes
 // before effect: a promotion's record is pushed with its branch, an authorize
@@ -59,6 +61,32 @@ type Actor struct {
 	Fence time.Duration
 	// BoardURL is the address of the board for links, or empty.
 	BoardURL string
+
+	said map[answer]bool
+}
+
+// answer is a reaction to a comment, or with an empty reaction the reply to it.
+type answer struct {
+	comment  int64
+	reaction string
+}
+
+// maxSaid bounds the answers that are remembered.
+const maxSaid = 1000
+
+// once gives an answer unless this Actor has given it before.
+func (a *Actor) once(what answer, give func() error) error {
+	if what.comment != 0 && a.said[what] {
+		return nil
+	}
+	if err := give(); err != nil {
+		return err
+	}
+	if a.said == nil || len(a.said) >= maxSaid {
+		a.said = map[answer]bool{}
+	}
+	a.said[what] = true
+	return nil
 }
 
 // Do carries out a plan made from the snapshot. The error is the first that
@@ -280,7 +308,8 @@ func (d *doing) merge(ctx context.Context) error {
 func (d *doing) answer(ctx context.Context) error {
 	for _, c := range d.plan.Comments {
 		if c.To != 0 && c.React != "" {
-			if err := d.Forge.React(ctx, d.s.Repository, c.To, c.React); err != nil {
+			react := func() error { return d.Forge.React(ctx, d.s.Repository, c.To, c.React) }
+			if err := d.once(answer{c.To, c.React}, react); err != nil {
 				if _, limited := forge.RetryAt(err, time.Now()); limited {
 					return fmt.Errorf("react to comment %d: %w", c.To, err)
 				}
@@ -291,7 +320,11 @@ func (d *doing) answer(ctx context.Context) error {
 			continue
 		}
 		key := fmt.Sprintf("reply/%d", c.To)
-		if _, err := d.Forge.AddComment(ctx, d.s.Repository, c.Issue, forge.NewComment{Body: c.Body, Key: key, Maybe: d.maybe}); err != nil {
+		reply := func() error {
+			_, err := d.Forge.AddComment(ctx, d.s.Repository, c.Issue, forge.NewComment{Body: c.Body, Key: key, Maybe: d.maybe})
+			return err
+		}
+		if err := d.once(answer{comment: c.To}, reply); err != nil {
 			if _, limited := forge.RetryAt(err, time.Now()); limited {
 				return fmt.Errorf("reply on %d: %w", c.Issue, err)
 			}

@@ -230,7 +230,10 @@ func (r *Reconciler) pass(ctx context.Context, work *queue.Work) (time.Time, err
 	repo.Observer.Wrote(s, &plan, out)
 	repo.stale = err != nil
 	if err != nil {
-		if !errors.Is(err, gitrepo.ErrConflict) {
+		// A limit says that nothing was done. What is known stays known: since
+		// when a source is healthy could not be read again.
+		var limited *forge.RateLimitedError
+		if !errors.Is(err, gitrepo.ErrConflict) && !errors.As(err, &limited) {
 			repo.Observer.Forget()
 		}
 		r.show(ctx, repo, work.Key, s, &plan, err)
