@@ -29,6 +29,10 @@ type Show struct {
 	JSON bool
 	// In is where the person's words come from (see Help); nil is nowhere.
 	In io.Reader
+	// Rung, if set, starts rung in the world, as a process of its own for
+	// instance, and returns what stops it and waits; nil runs it in this
+	// process. It must listen at BoardURL.
+	Rung func(context.Context, *World) (stop func() error, err error)
 	// AfterPlay, if set, runs between the play and the check, when rung has
 	// stopped: a test may alter the repository there.
 	AfterPlay func(context.Context, *World) error
@@ -102,28 +106,50 @@ func (s Show) open(ctx context.Context) (*stage, error) {
 	return st, nil
 }
 
-// start starts rung in this process, from the settings that any rung would be
-// given.
+// start starts rung, from the settings that any rung would be given, and the
+// telling.
 func (st *stage) start(ctx context.Context) error {
-	s, err := settings.Load(st.world.Environ())
-	if err != nil {
-		return err
-	}
 	st.teller.tell(Step{Kind: StepServes, Text: "GitHub, emulated:", URL: st.world.GitHubURL + "/" + Repository})
-	file, err := os.OpenFile(filepath.Join(st.world.Dir, "rung.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	begin := st.show.Rung
+	if begin == nil {
+		begin = inProcess
+	}
+	stop, err := begin(ctx, st.world)
 	if err != nil {
 		return err
-	}
-	a, err := app.New(ctx, s, app.Options{Log: zerolog.New(file).With().Timestamp().Logger()})
-	if err != nil {
-		return errors.Join(err, file.Close())
 	}
 	st.teller.tell(Step{Kind: StepServes, Text: "rung's board:    ", URL: st.world.BoardURL + "/"})
 	running, cancel := context.WithCancel(ctx)
 	st.cancel, st.done = cancel, make(chan error, 2)
-	go func() { st.done <- errors.Join(a.Run(running), a.Close(), file.Close()) }()
+	go func() {
+		<-running.Done()
+		st.done <- stop()
+	}()
 	go func() { st.done <- newWatcher(st.world, st.teller).run(running) }()
 	return st.world.WaitFor(ctx, "rung to be ready", st.ready)
+}
+
+// inProcess starts rung in this process.
+func inProcess(ctx context.Context, w *World) (stop func() error, err error) {
+	s, err := settings.Load(w.Environ())
+	if err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(filepath.Join(w.Dir, "rung.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	a, err := app.New(ctx, s, app.Options{Log: zerolog.New(file).With().Timestamp().Logger()})
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	running, cancel := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() { done <- errors.Join(a.Run(running), a.Close(), file.Close()) }()
+	return func() error {
+		cancel()
+		return <-done
+	}, nil
 }
 
 func (st *stage) ready(ctx context.Context) (bool, error) {
