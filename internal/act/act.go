@@ -61,6 +61,10 @@ type Actor struct {
 	Fence time.Duration
 	// BoardURL is the address of the board for links, or empty.
 	BoardURL string
+	// Since is when this Actor was made. Commands older than that may have
+	// been answered by an earlier one: a reply is looked for before it is
+	// written. Zero: nobody answered before.
+	Since time.Time
 
 	said map[answer]bool
 }
@@ -117,6 +121,16 @@ type doing struct {
 	// pushed is when the push began, on the monotonic clock.
 	pushed time.Time
 	res    promotion.Outcome
+}
+
+// clockSkew is how far the forge's clock may be behind ours.
+const clockSkew = time.Minute
+
+// earlier reports whether a command was said before this Actor was made.
+func (d *doing) earlier(comment int64) bool {
+	return slices.ContainsFunc(d.s.Commands, func(c promotion.Command) bool {
+		return c.Comment == comment && c.At.Before(d.Since.Add(clockSkew))
+	})
 }
 
 // push makes everything that git holds in one atomic push.
@@ -321,7 +335,7 @@ func (d *doing) answer(ctx context.Context) error {
 		}
 		key := fmt.Sprintf("reply/%d", c.To)
 		reply := func() error {
-			_, err := d.Forge.AddComment(ctx, d.s.Repository, c.Issue, forge.NewComment{Body: c.Body, Key: key, Maybe: d.maybe})
+			_, err := d.Forge.AddComment(ctx, d.s.Repository, c.Issue, forge.NewComment{Body: c.Body, Key: key, Maybe: d.maybe || d.earlier(c.To)})
 			return err
 		}
 		if err := d.once(answer{comment: c.To}, reply); err != nil {

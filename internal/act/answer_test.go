@@ -65,3 +65,30 @@ func TestAnswersComeToAnEndUnderALimit(t *testing.T) {
 		t.Errorf("given: %v\nwant:  %v", f.got, want)
 	}
 }
+
+// maybeForge notes which replies were to be looked for first.
+type maybeForge struct {
+	Forge
+	looked map[string]bool
+}
+
+func (f *maybeForge) AddComment(_ context.Context, _ promotion.Repository, _ int, n forge.NewComment) (int64, error) {
+	f.looked[n.Key] = n.Maybe
+	return 1, nil
+}
+
+// TestARestartDoesNotReplyAgain hears two commands after a start whose queue was
+// lost: the one from before it may have been answered already.
+func TestARestartDoesNotReplyAgain(t *testing.T) {
+	start := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	f := &maybeForge{looked: map[string]bool{}}
+	a := &Actor{Forge: f, Since: start}
+	s := &promotion.Snapshot{Commands: []promotion.Command{{Comment: 1, At: start.Add(-time.Hour)}, {Comment: 2, At: start.Add(time.Hour)}}}
+	plan := &promotion.Plan{Comments: []promotion.Comment{{To: 1, Issue: 7, Body: "no"}, {To: 2, Issue: 7, Body: "no"}}}
+	if _, err := a.Do(t.Context(), s, plan, false); err != nil {
+		t.Fatal(err)
+	}
+	if !f.looked["reply/1"] || f.looked["reply/2"] {
+		t.Errorf("looked for before writing: %v", f.looked)
+	}
+}

@@ -321,7 +321,7 @@ func (a *App) open(ctx context.Context, key queue.Key) (*reconcile.Repository, e
 		}),
 		Actor: &act.Actor{
 			Git: git, Forge: client, Ledger: ledger.NewWriter(signer, identity, author), Signer: signer, Author: author,
-			Fence: a.settings.MergeFence, BoardURL: a.settings.BoardURL,
+			Fence: a.settings.MergeFence, BoardURL: a.settings.BoardURL, Since: a.options.Now(),
 		},
 	}, nil
 }
