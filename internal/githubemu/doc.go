@@ -31,7 +31,14 @@
 // for Apps that are installed, not suspended, and subscribed. An answer that
 // is a fault's doing never reflects a state that did not exist.
 //
-// What it does not do: forks, code search, Actions, packages' contents,
-// projects, and anything that no promotion bot asks for. An unknown path is a
-// 404 that says so.
+// Where GitHub differs from what one would guess, GitHub is followed: a pull
+// request's base.sha and baseRefOid stay where the base was when the head last
+// moved; a check run's conclusion alone completes it; of a strict rule a head
+// that is behind is told that its checks are "expected"; GraphQL names a bot
+// without its "[bot]".
+//
+// What it does not do: forks, code owners, code search, Actions, packages'
+// contents, the signature itself of commits that GitHub signs (they count as
+// verified, but carry none), and anything that no promotion bot asks for. An
+// unknown path is a 404.
 package githubemu
