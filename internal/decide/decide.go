@@ -15,6 +15,7 @@ package decide
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -67,8 +68,17 @@ func Decide(s *promotion.Snapshot, judges Judges) promotion.Plan {
 	p.settle()
 	p.hear()
 	p.wantRollbacks()
+	// Rollbacks first: what they bar is promoted nowhere in this pass.
+	dealt := map[promotion.Pair]bool{}
 	for _, pair := range p.pairs {
-		p.pair(pair)
+		if want := p.wants[pair]; want != nil {
+			dealt[pair] = p.rollBack(pair, want)
+		}
+	}
+	for _, pair := range p.pairs {
+		if !dealt[pair] {
+			p.pair(pair)
+		}
 	}
 	p.ordinary()
 	p.onboard()
@@ -216,6 +226,9 @@ func (p *pass) onboard() {
 // end settles what depends on the whole plan.
 func (p *pass) end() promotion.Plan {
 	p.answerWhy()
+	slices.SortStableFunc(p.plan.Pairs, func(a, b promotion.PairState) int {
+		return slices.Index(p.pairs, a.Pair) - slices.Index(p.pairs, b.Pair)
+	})
 	if p.s.Pipeline.Mode == promotion.ModeObserve {
 		p.plan.Records, p.plan.Builds, p.plan.Deletes, p.plan.Opens, p.plan.Merges = nil, nil, nil, nil, nil
 		p.plan.StartLedger, p.plan.Onboard, p.plan.Reopens, p.plan.Base = false, false, nil, ""
@@ -405,8 +418,9 @@ func (p *pass) barred(d promotion.Digest) (promotion.Record, bool) {
 	if r, ok := p.bars[d]; ok && r.Kind == promotion.RecordQuarantine {
 		return r, true
 	}
-	for _, r := range p.bars {
-		if r.Kind == promotion.RecordQuarantine && slices.Contains(r.Children, d) {
+	// Of several indexes that hold it the first by digest speaks.
+	for _, index := range slices.Sorted(maps.Keys(p.bars)) {
+		if r := p.bars[index]; r.Kind == promotion.RecordQuarantine && slices.Contains(r.Children, d) {
 			return r, true
 		}
 	}

@@ -13,9 +13,6 @@ import (
 // pair decides one pair: what is open goes on, ends or changes; where nothing
 // is open, a candidate is proposed.
 func (p *pass) pair(pair promotion.Pair) {
-	if want := p.wants[pair]; want != nil && p.rollBack(pair, want) {
-		return
-	}
 	if _, active := p.active(pair); active {
 		p.goOn(pair)
 		return

@@ -118,6 +118,16 @@ func (p *pass) quarantine(bad promotion.Value, pair promotion.Pair, want *rollba
 	p.record(r)
 }
 
+// unwanted reports whether a rollback of this pass goes away from a digest.
+func (p *pass) unwanted(d promotion.Digest) bool {
+	for _, want := range p.wants {
+		if want.bad.Digest == d {
+			return true
+		}
+	}
+	return false
+}
+
 // lastGood is the release to go back to: the newest that settled good, is not
 // barred and is still served by the registry; or the wanted version.
 func (p *pass) lastGood(pair promotion.Pair, want *rollback) (promotion.LiveEntry, string) {
@@ -131,6 +141,7 @@ func (p *pass) lastGood(pair promotion.Pair, want *rollback) (promotion.LiveEntr
 			continue
 		}
 		_, barred := p.barred(a.Digest)
+		barred = barred || p.unwanted(a.Digest)
 		settled := h.Settle != nil && h.Settle.Record.Outcome == promotion.SettledGood
 		switch {
 		case barred:

@@ -408,3 +408,29 @@ func TestARollbackWherePlacesDisagreeIsAnswered(t *testing.T) {
 	}
 	w.wantState(plan, at(prod), promotion.PhaseHeld, "name different versions")
 }
+
+func TestWhatARollbackBarsIsProposedNowhereInTheSamePass(t *testing.T) {
+	w := newWorld(t)
+	w.change(at(prod), value("1.1.0"), bob)
+	w.settled()
+	w.publish("1.1.0") // dev would take it
+	w.say(1, bob, 0, "/rollback checkout in prod")
+	plan := w.decide()
+	w.wantRecords(plan, "quarantine prod/checkout 1.1.0", "propose prod/checkout 1.0.0")
+	for i, e := range []promotion.Environment{dev, staging, prod} {
+		if plan.Pairs[i].Pair != at(e) {
+			t.Errorf("pairs are not shown in the order of the pipeline: %v", plan.Pairs[i].Pair)
+		}
+	}
+}
+
+func TestARollbackDoesNotGoWhereAnotherComesFrom(t *testing.T) {
+	w := newWorld(t)
+	w.climb("1.1.0")
+	w.env(prod).Approvals.Required = 1
+	w.climb("1.2.0") // prod stays at 1.1.0
+	w.say(1, bob, 0, "/rollback checkout in dev")
+	w.say(2, bob, 0, "/rollback checkout in prod")
+	plan := w.decide()
+	w.wantRecords(plan, "quarantine dev/checkout 1.2.0", "propose dev/checkout 1.0.0", "quarantine prod/checkout 1.1.0", "propose prod/checkout 1.0.0")
+}
