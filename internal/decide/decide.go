@@ -232,6 +232,9 @@ func (p *pass) end() promotion.Plan {
 	if p.s.Pipeline.Mode == promotion.ModeObserve {
 		p.plan.Records, p.plan.Builds, p.plan.Deletes, p.plan.Opens, p.plan.Merges = nil, nil, nil, nil, nil
 		p.plan.StartLedger, p.plan.Onboard, p.plan.Reopens, p.plan.Base = false, false, nil, ""
+		if !p.plan.Next.After(p.s.Now) {
+			p.plan.Next = time.Time{} // to look at what would have been written
+		}
 	}
 	p.plan.Lone = len(p.plan.Records) > 0 && len(p.plan.Builds) == 0 && len(p.plan.Deletes) == 0 && len(p.plan.Merges) == 0 &&
 		!p.plan.StartLedger && !slices.ContainsFunc(p.plan.Records, func(r promotion.Record) bool {

@@ -88,6 +88,20 @@ func TestClosingIsAVetoForThatVersion(t *testing.T) {
 	}
 }
 
+func TestModeObserveRestsWhereAPromotionIsOpen(t *testing.T) {
+	w := newWorld(t, func(w *world) { w.env(dev).Approvals.Required = 1 })
+	w.publish("1.1.0")
+	w.settled()
+	pr := w.openPR(at(dev))
+	pr.State, pr.ClosedBy, pr.ClosedByAccess = "closed", bob, &promotion.Access{Permission: "write"}
+	w.s.Pipeline.Mode = promotion.ModeObserve
+	plan := w.decide()
+	w.changesNothing(plan)
+	if !plan.Next.IsZero() && !plan.Next.After(w.s.Now) {
+		t.Errorf("it looks again at once, for ever")
+	}
+}
+
 func TestRetryLiftsAVeto(t *testing.T) {
 	w := newWorld(t, func(w *world) { w.env(dev).Approvals.Required = 1 })
 	w.publish("1.1.0")
