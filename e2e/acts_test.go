@@ -408,4 +408,3 @@ func doPost(ctx context.Context, w *world, args []string) (map[string]string, er
 	}
 	return nil, nil
 }
-

@@ -148,7 +148,7 @@ func newWorld(ctx context.Context, dir string) (*world, error) {
 	}); err != nil {
 		return w, err
 	}
-	if err := w.emu.AddTeam("acme", "sre", map[string]string{"bob": "member", "carol": "member"}, map[string]string{gitops: "write"}); err != nil {
+	if err := w.emu.AddTeam("acme", "sre", map[string]string{"bob": "member", "carol": "member"}, map[string]string{gitops: "read"}); err != nil {
 		return w, err
 	}
 	if _, err := w.emu.Install("acme", gitops); err != nil {

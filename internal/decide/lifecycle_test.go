@@ -33,7 +33,7 @@ func TestSupersede(t *testing.T) {
 			plan := w.step()
 			if !c.replaced {
 				w.wantRecords(plan)
-				w.wantState(plan, at(dev), promotion.PhaseOpen, "approval")
+				w.wantState(plan, at(dev), promotion.PhaseOpen, "1.2.0 waits until this is merged or closed")
 				return
 			}
 			w.wantRecords(plan, "propose dev/checkout 1.2.0")

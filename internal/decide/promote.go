@@ -373,8 +373,8 @@ func (p *pass) supersede(pair promotion.Pair, r promotion.Record, pr *promotion.
 	if head, there := p.s.Heads[pair]; there && !head.Ours {
 		return false // somebody works on the branch: their commits are not thrown away
 	}
-	c, _ := p.candidate(pair)
-	if c == nil || c.release.Digest == r.Artifact.Digest || !p.older(pair.Artifact, r.Artifact.Version, c.release.Version) {
+	c := p.newer(pair, r)
+	if c == nil {
 		return false
 	}
 	env, ok := p.s.Pipeline.Environment(pair.Environment)
@@ -389,6 +389,15 @@ func (p *pass) supersede(pair promotion.Pair, r promotion.Record, pr *promotion.
 	}
 	p.propose(pair, c, pr)
 	return true
+}
+
+// newer is the candidate that stands above an open promotion, if there is one.
+func (p *pass) newer(pair promotion.Pair, r promotion.Record) *candidate {
+	c, _ := p.candidate(pair)
+	if c == nil || r.Artifact == nil || c.release.Digest == r.Artifact.Digest || !p.older(pair.Artifact, r.Artifact.Version, c.release.Version) {
+		return nil
+	}
+	return c
 }
 
 // rebuild makes the same promotion again on the base as it is now.
@@ -445,6 +454,9 @@ func (p *pass) gates(pair promotion.Pair, kind string, r promotion.Record, pr *p
 		} else {
 			p.authorize(pair, r, pr, j)
 		}
+	}
+	if c := p.newer(pair, r); c != nil && kind == promotion.KindPromotion {
+		st.Sentence = join(st.Sentence, fmt.Sprintf("%s waits until this is merged or closed", c.release.Version))
 	}
 	p.state(st)
 }
