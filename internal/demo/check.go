@@ -18,33 +18,29 @@ import (
 // check looks at what the play left behind and fills the Summary: with `rung
 // verify`, with stock git and ssh-keygen, and by comparing the environments'
 // files with the ledger and, when it was played to its end, with the play.
-func (st *stage) check(ctx context.Context, sum *Summary, whole bool) {
-	st.teller.say("The check: rung verify, stock git, and the files against the ledger.")
+func (w *World) check(ctx context.Context, t *teller, whole bool) (sum Summary) {
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, *Summary) (string, error)
 	}{
-		{"rung verify", st.world.verify},
-		{"git fsck", st.world.fsck},
-		{"signatures by stock git", st.world.signatures},
-		{"environments against the ledger", st.world.compare},
-		{"the play's end", func(ctx context.Context, sum *Summary) (string, error) {
-			if !whole {
-				return "", errors.New("the play did not reach its end")
-			}
-			return played(sum)
-		}},
+		{"rung verify", w.verify},
+		{"the ledger, read again", w.agree},
+		{"git fsck", w.fsck},
+		{"signatures by stock git", w.signatures},
+		{"environments against the ledger", w.compare},
+		{"the play's end", func(_ context.Context, sum *Summary) (string, error) { return played(sum, whole) }},
 	} {
-		found, err := part.run(ctx, sum)
+		found, err := part.run(ctx, &sum)
 		ok := err == nil
 		text := part.name + ": " + found
 		if err != nil {
 			text = part.name + ": " + err.Error()
 			sum.Differences = append(sum.Differences, text)
 		}
-		st.teller.tell(Step{Kind: StepFound, Text: text, OK: &ok})
+		t.tell(Step{Kind: StepFound, Text: text, OK: &ok})
 	}
-	st.world.count(sum)
+	w.count(&sum)
+	return sum
 }
 
 // count adds the requests that rung made. A read that had not changed is free
@@ -58,7 +54,7 @@ func (w *World) count(sum *Summary) {
 	}
 }
 
-// git runs stock git on the bare repository, with no configuration but its own.
+// gitRun runs stock git on the bare repository, with no configuration but its own.
 func (w *World) gitRun(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", append([]string{"--no-replace-objects", "-C", w.RepositoryPath()}, args...)...) // #nosec G204 -- arguments of this package
 	cmd.Env = append(os.Environ(), "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL="+os.DevNull, "LC_ALL=C", "TZ=UTC")
@@ -84,7 +80,7 @@ func (w *World) fsck(ctx context.Context, _ *Summary) (string, error) {
 // signatures lets git and ssh-keygen judge every ledger commit and every
 // promotion commit that landed, by the trust list of the ledger's first commit,
 // which must name this world's key and no other.
-func (w *World) signatures(ctx context.Context, sum *Summary) (string, error) {
+func (w *World) signatures(ctx context.Context, _ *Summary) (string, error) {
 	if _, err := exec.LookPath("ssh-keygen"); err != nil {
 		return "", fmt.Errorf("git needs ssh-keygen to check signatures; install OpenSSH: %w", err)
 	}
@@ -116,28 +112,55 @@ func (w *World) signatures(ctx context.Context, sum *Summary) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	good := 0
-	for line := range strings.Lines(listed) {
-		if fields := strings.Fields(line); len(fields) < 3 || fields[1] != "G" || fields[2] != w.Fingerprint() {
-			return "", fmt.Errorf("a ledger commit is not signed by %s: %s", w.Fingerprint(), strings.TrimSpace(line))
-		}
-		good++
-	}
-	heads, err := w.landedHeads(ctx, sum)
+	good, err := w.allGood("ledger", listed)
 	if err != nil {
 		return "", err
 	}
-	for _, head := range heads {
-		if _, err := w.gitRun(ctx, append(trust, "verify-commit", head)...); err != nil {
-			return "", fmt.Errorf("promotion commit %.7s: %w", head, err)
-		}
+	heads, err := w.landedHeads(ctx)
+	if err != nil {
+		return "", err
 	}
-	return fmt.Sprintf("%d ledger commits and %d promotion commits are good", good, len(heads)), nil
+	listed, err = w.gitRun(ctx, append(append(trust, "log", "--no-walk=unsorted", "--format=%h %G? %GF %s"), heads...)...)
+	if err != nil {
+		return "", err
+	}
+	landed, err := w.allGood("promotion", listed)
+	return fmt.Sprintf("%d ledger commits and %d promotion commits are good", good, landed), err
 }
 
-// landedHeads are the heads that landed, and the counts of promotions and
-// rollbacks, from the ledger.
-func (w *World) landedHeads(ctx context.Context, sum *Summary) ([]string, error) {
+// allGood counts the lines of git log, each of which must be a commit that is
+// well signed by this world's key.
+func (w *World) allGood(kind, listed string) (int, error) {
+	n := 0
+	for line := range strings.Lines(listed) {
+		if fields := strings.Fields(line); len(fields) < 3 || fields[1] != "G" || fields[2] != w.Fingerprint() {
+			return n, fmt.Errorf("a %s commit is not signed by %s: %s", kind, w.Fingerprint(), strings.TrimSpace(line))
+		}
+		n++
+	}
+	if n == 0 {
+		return 0, fmt.Errorf("there is no %s commit", kind)
+	}
+	return n, nil
+}
+
+// landed counts the promotions and rollbacks that landed, by the ledger.
+func (w *World) landed(ctx context.Context) (promotions, rollbacks int, err error) {
+	entries, err := w.Records(ctx)
+	for _, e := range entries {
+		switch {
+		case e.Record.Kind != promotion.RecordLand:
+		case e.Record.Restores == "":
+			promotions++
+		default:
+			rollbacks++
+		}
+	}
+	return promotions, rollbacks, err
+}
+
+// landedHeads are the commits of the promotions that landed.
+func (w *World) landedHeads(ctx context.Context) ([]string, error) {
 	entries, err := w.Records(ctx)
 	if err != nil {
 		return nil, err
@@ -148,32 +171,36 @@ func (w *World) landedHeads(ctx context.Context, sum *Summary) ([]string, error)
 		if r.Kind != promotion.RecordLand {
 			continue
 		}
-		if r.Restores == "" {
-			sum.Promotions++
-		} else {
-			sum.Rollbacks++
-		}
 		if r.PullRequest == nil || r.PullRequest.Head == "" {
 			return nil, fmt.Errorf("the land record of %s %s names no head", r.Environment, r.Artifact.Name)
 		}
 		heads = append(heads, string(r.PullRequest.Head))
 	}
+	if len(heads) == 0 {
+		return nil, errors.New("nothing landed")
+	}
 	return heads, nil
+}
+
+// environments is what main names, by environment.
+func (w *World) environments(ctx context.Context) (Environments, error) {
+	live, err := w.Live(ctx)
+	all := Environments{}
+	for pair, v := range live {
+		if all[pair.Environment] == nil {
+			all[pair.Environment] = map[promotion.Artifact]promotion.Value{}
+		}
+		all[pair.Environment][pair.Artifact] = v
+	}
+	return all, err
 }
 
 // compare holds what main names against what the ledger says is live. It reads
 // the ledger's files with stock git and plain JSON.
-func (w *World) compare(ctx context.Context, sum *Summary) (string, error) {
+func (w *World) compare(ctx context.Context, _ *Summary) (string, error) {
 	live, err := w.Live(ctx)
 	if err != nil {
 		return "", err
-	}
-	sum.Environments = map[promotion.Environment]map[promotion.Artifact]promotion.Value{}
-	for pair, v := range live {
-		if sum.Environments[pair.Environment] == nil {
-			sum.Environments[pair.Environment] = map[promotion.Artifact]promotion.Value{}
-		}
-		sum.Environments[pair.Environment][pair.Artifact] = v
 	}
 	listed, err := w.gitRun(ctx, "ls-tree", "-r", "--name-only", "rung/ledger", "live/")
 	if err != nil {
@@ -233,16 +260,19 @@ func liveRecord(text string) (promotion.Pair, promotion.Value, error) {
 }
 
 // played compares the end with what the play is about.
-func played(sum *Summary) (string, error) {
+func played(sum *Summary, whole bool) (string, error) {
+	if !whole {
+		return "", errors.New("the play did not reach its end")
+	}
 	for _, e := range rungs {
 		for artifact, version := range expected {
 			if got := sum.Environments[e][artifact]; got.Version != version {
-				return "", fmt.Errorf("%s in %s is at %s, not at %s", artifact, e, got.Version, version)
+				return "", fmt.Errorf("%s in %s is at %q, not at %s", artifact, e, got.Version, version)
 			}
 		}
 	}
-	if sum.Promotions == 0 || sum.Rollbacks == 0 {
-		return "", fmt.Errorf("%d promotions and %d rollbacks landed", sum.Promotions, sum.Rollbacks)
+	if sum.Promotions != playedPromotions || sum.Rollbacks != playedRollbacks {
+		return "", fmt.Errorf("%d promotions and %d rollbacks landed, not %d and %d", sum.Promotions, sum.Rollbacks, playedPromotions, playedRollbacks)
 	}
 	return "every environment is where it ought to be", nil
 }

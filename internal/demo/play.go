@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -20,11 +21,15 @@ type play struct {
 
 var rungs = []promotion.Environment{"dev", "staging", "canary", "prod-eu", "prod-us"}
 
-// expected is what main names when the play has been played.
+// expected is what main names in every environment when the play has been
+// played: 1.1.0 and 1.3.0 climbed all five rungs, 1.2.0 and cart 2.1.0 three,
+// which they came down again.
 var expected = map[promotion.Artifact]promotion.Version{"checkout": "1.3.0", "cart": "2.0.0", "worker": "0.3.0"}
 
+const playedPromotions, playedRollbacks = 5 + 3 + 5 + 3, 3 + 3
+
 func (p *play) run(ctx context.Context) error {
-	for _, act := range []func(context.Context) error{p.onboarding, p.climb, p.badRelease, p.sameAgain, p.together, p.oneOfTwo, p.quiet} {
+	for _, act := range []func(context.Context) error{p.onboarding, p.climb, p.badRelease, p.sameAgain, p.together, p.quiet} {
 		if err := act(ctx); err != nil {
 			return err
 		}
@@ -135,7 +140,7 @@ func (p *play) sameAgain(ctx context.Context) error {
 }
 
 // together publishes the fixed version, and another artifact that stands in the
-// same file.
+// same file. checkout climbs all the way; cart is taken back from canary.
 func (p *play) together(ctx context.Context) error {
 	p.teller.say("The fixed version climbs, and cart with it, whose version stands in the same file.")
 	if err := publish(ctx, p.world, p.teller, "checkout", "1.3.0", false); err != nil {
@@ -146,23 +151,26 @@ func (p *play) together(ctx context.Context) error {
 	}
 	both := make(chan error, 2)
 	go func() { both <- p.climbed(ctx, "checkout", "1.3.0") }()
-	go func() { both <- p.climbed(ctx, "cart", "2.1.0") }()
-	for range 2 {
-		if err := <-both; err != nil {
-			return err
-		}
-	}
-	return nil
+	go func() { both <- p.oneOfTwo(ctx) }()
+	return errors.Join(<-both, <-both)
 }
 
-// oneOfTwo takes cart back and leaves checkout; somebody who may not is refused
-// first.
+// oneOfTwo takes cart back while its promotion to prod-eu waits for approval,
+// which revokes that; somebody who may not is refused first.
 func (p *play) oneOfTwo(ctx context.Context) error {
-	p.teller.say("cart goes back, checkout stays. mallory, who may only read, is refused first.")
-	landed, err := p.settled(ctx, promotion.Pair{Environment: "prod-us", Artifact: "cart"}, "2.1.0", promotion.SettledGood)
+	landed, err := p.settled(ctx, promotion.Pair{Environment: "canary", Artifact: "cart"}, "2.1.0", promotion.SettledGood)
 	if err != nil {
 		return err
 	}
+	ahead := promotion.Pair{Environment: "prod-eu", Artifact: "cart"}
+	open, err := p.find(ctx, "the promotion of cart 2.1.0 to prod-eu", func(pr *githubemu.PullState) bool {
+		pair, _ := pairOf(pr)
+		return pair == ahead && pr.State == "open"
+	})
+	if err != nil {
+		return err
+	}
+	p.teller.say("cart goes back, checkout stays. mallory, who may only read, is refused first.")
 	answer, err := p.ask(ctx, landed.Record.PullRequest.Number, Mallory, "/rollback")
 	if err != nil {
 		return err
@@ -170,7 +178,13 @@ func (p *play) oneOfTwo(ctx context.Context) error {
 	if !strings.Contains(answer, "needs write access") {
 		return fmt.Errorf("mallory's /rollback was answered with %q", answer)
 	}
-	return p.comeBack(ctx, landed, Alice, "2.0.0")
+	if err := p.comeBack(ctx, landed, Alice, "2.0.0"); err != nil {
+		return err
+	}
+	_, err = p.find(ctx, "rung to take its promotion to prod-eu back", func(pr *githubemu.PullState) bool {
+		return pr.Number == open && pr.State == "closed"
+	})
+	return err
 }
 
 // quiet waits until nothing is under way.

@@ -42,18 +42,21 @@ type Show struct {
 type Summary struct {
 	// OK is true when nothing differs from what it ought to be.
 	OK bool `json:"ok"`
-	// Promotions and Rollbacks count what landed, by the ledger.
+	// Promotions and Rollbacks count what landed.
 	Promotions int `json:"promotions"`
 	Rollbacks  int `json:"rollbacks"`
 	// API counts the requests that rung made, by what they cost.
 	API map[string]int `json:"api"`
 	// Environments is what main names at the end.
-	Environments map[promotion.Environment]map[promotion.Artifact]promotion.Value `json:"environments"`
+	Environments Environments `json:"environments"`
 	// Seconds is how long the play took.
 	Seconds float64 `json:"seconds"`
 	// Differences say what is not as it ought to be.
 	Differences []string `json:"differences,omitempty"`
 }
+
+// Environments is what is named where.
+type Environments = map[promotion.Environment]map[promotion.Artifact]promotion.Value
 
 // stage is a Show under way.
 type stage struct {
@@ -80,11 +83,13 @@ func (s Show) Auto(ctx context.Context) (sum Summary, err error) {
 	if err := st.stop(); err != nil {
 		played = errors.Join(played, err)
 	}
-	sum.Seconds = float64(time.Since(began).Milliseconds()) / 1000
+	took := time.Since(began)
 	if s.AfterPlay != nil && played == nil {
 		played = s.AfterPlay(ctx, st.world)
 	}
-	st.check(ctx, &sum, played == nil)
+	st.teller.say("The check: rung verify, stock git, and the files against the ledger.")
+	sum = st.world.check(ctx, st.teller, played == nil)
+	sum.Seconds = float64(took.Milliseconds()) / 1000
 	if played != nil {
 		sum.Differences = append(sum.Differences, played.Error())
 	}
