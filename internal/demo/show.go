@@ -17,7 +17,7 @@ import (
 	"github.com/rungbot/rung/internal/settings"
 )
 
-// playTime bounds the whole play, the check at its end left out.
+// playTime is how long a play may take, the check at its end left out.
 const playTime = 110 * time.Second
 
 // Show is a World with rung in it, watched. rung's own log is DIR/rung.log.
@@ -33,6 +33,9 @@ type Show struct {
 	// instance, and returns what stops it and waits; nil runs it in this
 	// process. It must listen at BoardURL.
 	Rung func(context.Context, *World) (stop func() error, err error)
+	// Patience is how long a play may take, the check at its end left out; zero
+	// is what a spectator has, a little less than two minutes.
+	Patience time.Duration
 	// AfterPlay, if set, runs between the play and the check, when rung has
 	// stopped: a test may alter the repository there.
 	AfterPlay func(context.Context, *World) error
@@ -77,7 +80,11 @@ func (s Show) Auto(ctx context.Context) (sum Summary, err error) {
 	}
 	defer func() { err = errors.Join(err, st.close()) }()
 	began := time.Now()
-	playing, cancel := context.WithTimeoutCause(ctx, playTime, fmt.Errorf("the play took longer than %s", playTime))
+	patience := s.Patience
+	if patience <= 0 {
+		patience = playTime
+	}
+	playing, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("the play took longer than %s", patience))
 	defer cancel()
 	played := (&play{stage: st, world: st.world}).run(playing)
 	if err := st.stop(); err != nil {
