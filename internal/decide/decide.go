@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/rungbot/rung/internal/promotion"
+	"github.com/rungbot/rung/internal/prose"
 )
 
 // Judgement is what all the gates say of one promotion.
@@ -65,7 +66,9 @@ func Decide(s *promotion.Snapshot, judges Judges) promotion.Plan {
 		return p.end()
 	}
 	p.account()
-	p.settle()
+	if s.Pipeline.Mode != promotion.ModeObserve {
+		p.settle()
+	}
 	p.hear()
 	p.wantRollbacks()
 	// Rollbacks first: what they bar is promoted nowhere in this pass.
@@ -100,6 +103,9 @@ type pass struct {
 	bars   map[promotion.Digest]promotion.Record
 	freeze map[string]promotion.Record
 	wants  map[promotion.Pair]*rollback
+	// revoking is true when a branch is deleted to stop a merge, which can't
+	// wait; the branches of what has landed can.
+	revoking bool
 }
 
 func (p *pass) begin() {
@@ -141,8 +147,7 @@ func (p *pass) blocked() bool {
 		p.plan.Notes = append(p.plan.Notes, fmt.Sprintf("the base branch was rewound: %s, up to which the ledger is written, is no ancestor of %s; everything is held until it is back", s.Ledger.Base.Short(), s.Base.Head.Short()))
 	default:
 		if s.Ledger.Tip == "" {
-			p.start()
-			return true
+			return p.start()
 		}
 		return false
 	}
@@ -150,8 +155,16 @@ func (p *pass) blocked() bool {
 	return true
 }
 
-// holdEverything shows one reason on every pair and every open pull request.
+// holdEverything shows one reason on every pair and every open pull request, and
+// answers commands with it, so that none is lost unseen.
 func (p *pass) holdEverything(reason string) {
+	for i := range p.s.Commands {
+		if c := &p.s.Commands[i]; c.Error == "" && c.Verb != "help" {
+			p.refuse(c, "Everything is held: "+prose.Text(reason, 600)+". Nothing was done; say it again once that is put right.")
+			continue
+		}
+		p.command(&p.s.Commands[i])
+	}
 	for _, pair := range p.pairs {
 		p.state(promotion.PairState{Pair: pair, Live: p.value(pair), Phase: promotion.PhaseHeld, Sentence: reason})
 	}
@@ -169,15 +182,13 @@ func (p *pass) holdEverything(reason string) {
 }
 
 // start makes the ledger's first commit: it records what is live now, so that
-// every later change has something to stand on.
-func (p *pass) start() {
-	if p.s.Pipeline.Mode == promotion.ModeObserve {
+// every later change has something to stand on. In mode observe it only goes on
+// as if that were written, to say what rung would do. It reports whether the
+// pass is over.
+func (p *pass) start() bool {
+	observing := p.s.Pipeline.Mode == promotion.ModeObserve
+	if observing {
 		p.plan.Notes = append(p.plan.Notes, "mode is observe: no ledger is started, nothing is promoted")
-		for _, pair := range p.pairs {
-			p.idle(pair, "observed only")
-		}
-		p.ordinary()
-		return
 	}
 	p.plan.StartLedger = true
 	p.plan.Base = p.s.Base.Head
@@ -188,9 +199,14 @@ func (p *pass) start() {
 			Base: p.base(), Places: adopted(p.s.Places[pair]), Actor: promotion.Actor{Kind: "rung", Person: p.s.App},
 			Cause: promotion.Cause{Kind: "configuration", At: p.s.Now}, Reason: "found at onboarding",
 		})
-		p.idle(pair, "")
+		if !observing {
+			p.idle(pair, "")
+		}
 	}
-	p.plan.Next = p.s.Now
+	if !observing {
+		p.plan.Next = p.s.Now
+	}
+	return !observing
 }
 
 // resolved adds the digest that the registry serves for a version that is not
@@ -236,7 +252,7 @@ func (p *pass) end() promotion.Plan {
 			p.plan.Next = time.Time{} // to look at what would have been written
 		}
 	}
-	p.plan.Lone = len(p.plan.Records) > 0 && len(p.plan.Builds) == 0 && len(p.plan.Deletes) == 0 && len(p.plan.Merges) == 0 &&
+	p.plan.Lone = len(p.plan.Records) > 0 && len(p.plan.Builds) == 0 && !p.revoking && len(p.plan.Merges) == 0 &&
 		!p.plan.StartLedger && !slices.ContainsFunc(p.plan.Records, func(r promotion.Record) bool {
 		return r.Kind != promotion.RecordLand && r.Kind != promotion.RecordSettle && r.Kind != promotion.RecordAdopt
 	})

@@ -310,6 +310,7 @@ func (p *pass) revoke(pair promotion.Pair, r promotion.Record, pr *promotion.Pul
 	rec, _ := p.barred(r.Artifact.Digest)
 	text := fmt.Sprintf("%s is quarantined: %s", short(target(r)), rec.Reason)
 	if _, there := p.s.Branches[promotion.PromotionBranch(pair)]; there {
+		p.revoking = true
 		p.dropBranch(pair)
 		p.look(p.s.Now.Add(time.Second))
 		p.waitFor(pair, r, pr, text)

@@ -18,8 +18,8 @@ type Plan struct {
 	Base Hash `json:"base,omitempty"`
 	// StartLedger is true when the ledger's first commit is to be made.
 	StartLedger bool `json:"startLedger,omitempty"`
-	// Lone is true when the records may wait for company: nothing else in
-	// the plan needs them.
+	// Lone is true when the records and deletes may wait for company: nothing
+	// else in the plan needs them.
 	Lone bool `json:"lone,omitempty"`
 	// Builds are the promotion branches to make or move.
 	Builds []Build `json:"builds,omitempty"`

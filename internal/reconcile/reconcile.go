@@ -268,7 +268,7 @@ func (r *Reconciler) company(repo *Repository, plan *promotion.Plan, now time.Ti
 		repo.lone = time.Time{}
 		return time.Time{}
 	}
-	plan.Records, plan.Base = nil, ""
+	plan.Records, plan.Deletes, plan.Base = nil, nil, ""
 	return until
 }
 
