@@ -88,6 +88,10 @@ func (p *pass) ordinaryCheck(pr *promotion.PullRequestState) {
 	c := promotion.Check{Conclusion: "success", Title: "No promotion here", Summary: "This pull request touches no place where rung writes a version."}
 	var notes []string
 	switch {
+	case p.s.Ledger.Problem != "" && len(im.Places) > 0:
+		// Whether it is a promotion, and what is quarantined, only the ledger knows.
+		p.check(pr, promotion.Check{Conclusion: "action_required", Title: "Held", Summary: heldSummary(p.s.Ledger.Problem)})
+		return
 	case im.Error != "":
 		c.Conclusion, c.Title, c.Summary = "action_required", "Could not be examined", prose.Text(im.Error, 2000)
 	case len(im.Quarantined) > 0:
