@@ -48,12 +48,13 @@ func TestMain(m *testing.M) {
 //	LOOK ARGS…             it is so now; with ! it is not
 //	stay                   wait until rung has nothing left to do
 //	find ENV ARTIFACT      wait for the open pull request, and set PR
+//	find-merged ENV ARTIFACT  the same for a merged one
 //	onboard PERSON         merge the pull request that names the ledger
 //	clone DIRECTORY        a clone by stock git
 //	git ARGS…, rung ARGS…  the programs; with ! they must fail
 func TestStories(t *testing.T) {
 	commands := map[string]func(*testscript.TestScript, bool, []string){
-		"world": startWorld, "until": until, "stay": stay, "find": find, "onboard": onboard, "clone": clone, "git": runGit, "rung": runRung,
+		"world": startWorld, "until": until, "stay": stay, "find": find("open"), "find-merged": find("merged"), "onboard": onboard, "clone": clone, "git": runGit, "rung": runRung,
 	}
 	for verb, a := range acts {
 		commands[verb] = func(ts *testscript.TestScript, neg bool, args []string) { perform(ts, a, neg, args) }
@@ -206,21 +207,24 @@ func stay(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-func find(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: find ENVIRONMENT ARTIFACT")
-	}
-	w := stage(ts)
-	ctx, cancel := bounded()
-	defer cancel()
-	for {
-		p, err := w.promotionPull(ctx, args[0], args[1])
-		if err == nil && p.State == "open" {
-			ts.Setenv("PR", fmt.Sprint(p.Number))
-			return
+// find waits for a pair's newest pull request to have a state.
+func find(state string) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg || len(args) != 2 {
+			ts.Fatalf("usage: find ENVIRONMENT ARTIFACT")
 		}
-		if pause(ctx) != nil {
-			fail(ts, w, "there is no open pull request of %s in %s", args[1], args[0])
+		w := stage(ts)
+		ctx, cancel := bounded()
+		defer cancel()
+		for {
+			p, err := w.promotionPull(ctx, args[0], args[1])
+			if err == nil && p.State == state {
+				ts.Setenv("PR", fmt.Sprint(p.Number))
+				return
+			}
+			if pause(ctx) != nil {
+				fail(ts, w, "there is no %s pull request of %s in %s", state, args[1], args[0])
+			}
 		}
 	}
 }

@@ -324,6 +324,7 @@ func TestModeObserveWritesNothing(t *testing.T) {
 	w.s.Ledger, w.s.Pipeline.Ledger = promotion.LedgerState{}, ""
 	plan = w.decide()
 	w.changesNothing(plan)
+	w.wantState(plan, at(dev), promotion.PhaseWaiting, "rung would propose")
 	if len(plan.Pairs) != 3 {
 		t.Errorf("%d pairs are shown", len(plan.Pairs))
 	}

@@ -454,8 +454,8 @@ func TestReasonsThatHoldEverything(t *testing.T) {
 			w.s.PullRequests = append(w.s.PullRequests, ordinary(5))
 			plan := w.decide()
 			w.changesNothing(plan)
-			if len(plan.Comments) > 0 {
-				t.Errorf("commands are answered: %+v", plan.Comments)
+			if len(plan.Comments) != 1 || plan.Comments[0].React != "confused" || !strings.Contains(plan.Comments[0].Body, c.want) {
+				t.Errorf("the command is not answered with the reason: %+v", plan.Comments)
 			}
 			for _, e := range []promotion.Environment{dev, staging, prod} {
 				w.wantState(plan, at(e), promotion.PhaseHeld, c.want)

@@ -80,7 +80,7 @@ func (p *pass) query() (forge.Query, bool) {
 			}
 		}
 	}
-	if p.s.Pipeline.Ledger == "" && p.s.Ledger.Tip != "" && p.mem.cold {
+	if p.s.Pipeline.Ledger == "" && p.s.Ledger.Tip != "" && (p.mem.cold || !p.mem.onboarding) {
 		q.Heads = append(q.Heads, strings.TrimPrefix(promotion.OnboardRef, "refs/heads/"))
 	}
 	q.Commits = p.healthCommits()

@@ -33,6 +33,9 @@ type memory struct {
 	prs    map[int]*promotion.PullRequestState
 	dirty  map[int]bool // pull requests to read again
 	merged map[promotion.Hash]merge
+	// onboarding is true once it is known whether rung's onboarding pull request
+	// was ever opened.
+	onboarding bool
 	// builtOn is the base commit that a head was built on; asked is when it was
 	// asked last whether a head can be merged into a base.
 	builtOn map[promotion.Hash]promotion.Hash
@@ -192,6 +195,7 @@ func (m *memory) learn(state forge.State, q forge.Query, now time.Time) {
 			m.merged[r.MergeCommit] = merge{r.Number, r.MergedBy}
 		}
 	}
+	m.onboarding = m.onboarding || slices.Contains(q.Heads, strings.TrimPrefix(promotion.OnboardRef, "refs/heads/"))
 	for _, n := range q.PullRequests {
 		delete(m.dirty, n)
 	}
