@@ -30,16 +30,20 @@ func (a *App) Sweep(ctx context.Context) {
 			return
 		}
 	}
-	since := a.options.Now().Add(-sweepBack)
+	since, wait := a.options.Now().Add(-sweepBack), time.Second
 	for {
 		began := a.options.Now()
 		if err := a.Redeliver(ctx, since); err != nil {
 			if ctx.Err() == nil {
 				a.log.Warn().Err(err).Msg("the list of deliveries could not be swept")
 			}
-		} else {
-			since = began.Add(-2 * sweepEvery)
+			if !pause(ctx, wait) {
+				return
+			}
+			wait = min(2*wait, sweepEvery) // just after a start not every repository was looked at yet
+			continue
 		}
+		since, wait = began.Add(-2*sweepEvery), time.Second
 		if !pause(ctx, sweepEvery) {
 			return
 		}
