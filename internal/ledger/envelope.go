@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
@@ -69,6 +70,11 @@ func Decode(line []byte, keys Keys) (promotion.LedgerEntry, error) {
 	if err != nil {
 		return promotion.LedgerEntry{}, err
 	}
+	return entryOf(st, digest)
+}
+
+// entryOf reads the record of a statement that open has checked.
+func entryOf(st statement, digest string) (promotion.LedgerEntry, error) {
 	if st.PredicateType != PredicateType {
 		return promotion.LedgerEntry{}, malformed("predicateType %q, want %q", clip(st.PredicateType), PredicateType)
 	}
@@ -136,11 +142,11 @@ func open(line []byte, keys Keys) (statement, string, error) {
 	if len(env.Signatures) != 1 {
 		return st, "", malformed("%d signatures, want one", len(env.Signatures))
 	}
-	payload, err := base64.StdEncoding.Strict().DecodeString(env.Payload)
+	payload, err := unbase64(env.Payload)
 	if err != nil {
 		return st, "", malformed("payload: %v", err)
 	}
-	sig, err := base64.StdEncoding.Strict().DecodeString(env.Signatures[0].Sig)
+	sig, err := unbase64(env.Signatures[0].Sig)
 	if err != nil {
 		return st, "", malformed("signature: %v", err)
 	}
@@ -158,6 +164,19 @@ func open(line []byte, keys Keys) (statement, string, error) {
 		return st, "", malformed("statement type %q, want %q", clip(st.Type), StatementType)
 	}
 	return st, Digest(payload), nil
+}
+
+// unbase64 decodes standard, padded base64 that must be exactly what encoding
+// gives: Go's decoder passes over line feeds even where it is strict.
+func unbase64(s string) ([]byte, error) {
+	data, err := base64.StdEncoding.Strict().DecodeString(s)
+	if err != nil {
+		return nil, err
+	}
+	if base64.StdEncoding.EncodeToString(data) != s {
+		return nil, fmt.Errorf("not in canonical form")
+	}
+	return data, nil
 }
 
 // strict decodes JSON that must be exactly what marshal gives for the value.
@@ -226,7 +245,7 @@ func name(a *promotion.RecordArtifact) string {
 }
 
 func sha256Of(d promotion.Digest) map[string]string {
-	return map[string]string{"sha256": string(d)[len("sha256:"):]}
+	return map[string]string{"sha256": strings.TrimPrefix(string(d), "sha256:")}
 }
 
 func gitCommit(h promotion.Hash) map[string]string {

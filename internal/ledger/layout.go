@@ -60,6 +60,9 @@ func pathOf(r promotion.Record) (path string, keep bool) {
 	case promotion.RecordFreeze, promotion.RecordUnfreeze:
 		return FreezePath(r.Scope), false
 	case promotion.RecordAnnounce:
+		if r.Artifact == nil {
+			return "", false
+		}
 		return AnnouncedPath(r.Artifact.Name, r.Artifact.Version), false
 	case promotion.RecordRotate:
 		return SignersPath, false

@@ -180,26 +180,41 @@ func (rd *Reader) load(ctx context.Context, repo Repository, files []gitrepo.Fil
 	return nil
 }
 
-// DecodeFile reads a record file: every line a canonical, signed envelope. The
-// verification summary of a land is checked and left out of the result.
+// maxLines is how many lines a record file has: a land, its verification
+// summary, and its settle.
+const maxLines = 3
+
+// DecodeFile reads a record file: every line a canonical, signed envelope. A
+// land is followed by its verification summary, which must say what follows from
+// the land; it is left out of the result.
 func DecodeFile(data []byte, keys Keys) ([]promotion.LedgerEntry, error) {
 	if len(data) == 0 || data[len(data)-1] != '\n' {
 		return nil, malformed("the file does not end in a line feed")
 	}
+	lines := bytes.SplitN(data[:len(data)-1], []byte("\n"), maxLines+1)
+	if len(lines) > maxLines {
+		return nil, malformed("more than %d lines", maxLines)
+	}
 	var entries []promotion.LedgerEntry
-	for i, line := range bytes.Split(data[:len(data)-1], []byte("\n")) {
-		st, _, err := open(line, keys)
+	for i, line := range lines {
+		st, digest, err := open(line, keys)
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", i+1, err)
 		}
-		if i == 1 && st.PredicateType == VSAPredicateType {
+		if i == 1 && entries[0].Record.Kind == promotion.RecordLand {
+			if err := isSummaryOf(st, entries[0].Record); err != nil {
+				return nil, fmt.Errorf("line %d: %w", i+1, err)
+			}
 			continue
 		}
-		e, err := Decode(line, keys)
+		e, err := entryOf(st, digest)
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", i+1, err)
 		}
 		entries = append(entries, e)
+	}
+	if len(lines) == 1 && entries[0].Record.Kind == promotion.RecordLand {
+		return nil, malformed("a land record without its verification summary")
 	}
 	return entries, nil
 }

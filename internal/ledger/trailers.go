@@ -119,7 +119,7 @@ func ParseTrailers(message string) (*Trailers, error) {
 	var group *TrailerGroup
 	for _, l := range strings.Split(paragraph, "\n") {
 		key, value, ok := strings.Cut(l, ": ")
-		if !ok || value == "" || !isASCII(l) {
+		if !ok || value == "" || value != strings.TrimSpace(value) || !isASCII(l) {
 			return nil, fmt.Errorf("trailer %q: not \"Key: value\" in plain ASCII", clip(l))
 		}
 		if key == keyKind {

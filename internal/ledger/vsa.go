@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 
@@ -28,9 +29,20 @@ type vsaResource struct {
 	Digest map[string]string `json:"digest,omitempty"`
 }
 
-// summary is the SLSA Verification Summary of a land record: PASSED when every
-// gate was met, FAILED otherwise. No level is claimed.
+// summary is the SLSA Verification Summary of a land record, signed.
 func summary(r promotion.Record, s Signer) ([]byte, error) {
+	st, err := summaryOf(r)
+	if err != nil {
+		return nil, err
+	}
+	line, _, err := seal(st, s)
+	return line, err
+}
+
+// summaryOf derives the summary from the land: PASSED when every gate was met,
+// FAILED otherwise. No level is claimed. It is part of record format 1: a reader
+// derives it again and compares.
+func summaryOf(r promotion.Record) (statement, error) {
 	result := "PASSED"
 	if r.Landed == nil || len(r.Landed.Unmet) > 0 {
 		result = "FAILED"
@@ -51,9 +63,21 @@ func summary(r promotion.Record, s Signer) ([]byte, error) {
 		VerificationResult: result,
 		VerifiedLevels:     []string{},
 	})
+	return statement{StatementType, subjectsOf(r), VSAPredicateType, predicate}, err
+}
+
+// isSummaryOf reports how a statement differs from the summary of a land.
+func isSummaryOf(st statement, land promotion.Record) error {
+	want, err := summaryOf(land)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	line, _, err := seal(statement{StatementType, subjectsOf(r), VSAPredicateType, predicate}, s)
-	return line, err
+	wanted, err := marshal(want)
+	if err != nil {
+		return err
+	}
+	if got, err := marshal(st); err != nil || !bytes.Equal(got, wanted) {
+		return malformed("not the verification summary of the land record before it")
+	}
+	return nil
 }

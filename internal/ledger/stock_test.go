@@ -1,0 +1,212 @@
+package ledger
+
+import (
+	"crypto/ed25519"
+	"io"
+	"net/http"
+	"net/http/cgi"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rungbot/rung/internal/gitrepo"
+	"github.com/rungbot/rung/internal/promotion"
+	"github.com/rungbot/rung/internal/sign"
+)
+
+var issued = time.Date(2025, 6, 2, 10, 0, 0, 0, time.UTC)
+
+// pen signs with a key of its own.
+type pen struct{ key *sign.Key }
+
+func newPen(t testing.TB) pen {
+	t.Helper()
+	k, err := sign.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pen{k}
+}
+
+func (p pen) KeyID() string                             { return p.key.Public().Fingerprint() }
+func (p pen) AuthorizedKey() string                     { return p.key.Public().AuthorizedKey() }
+func (p pen) SignBytes(message []byte) ([]byte, error)  { return p.key.SignRaw(message) }
+func (p pen) SignCommit(message []byte) (string, error) { return p.key.Sign(message) }
+
+func (p pen) verify(payload []byte, armour string) error {
+	return sign.Verify(payload, armour, p.key.Public())
+}
+
+// keys are the pen's own public key.
+func (p pen) keys() Keys {
+	var raw ed25519.PublicKey
+	for _, field := range strings.Fields(p.AuthorizedKey())[1:2] {
+		raw = rawKey(field)
+	}
+	return Keys{p.KeyID(): raw}
+}
+
+func (p pen) trust() Trust { return Trust{Keys: p.keys(), Commit: p.verify} }
+
+var gitExecPath = sync.OnceValues(func() (string, error) {
+	out, err := exec.Command("git", "--exec-path").Output()
+	return strings.TrimSpace(string(out)), err
+})
+
+// stock is a bare repository behind stock git's http-backend.
+type stock struct {
+	t   testing.TB
+	dir string
+	url string
+}
+
+func newStock(t testing.TB) *stock {
+	t.Helper()
+	execPath, err := gitExecPath()
+	if err != nil {
+		t.Fatal("stock git is needed:", err)
+	}
+	root := t.TempDir()
+	s := &stock{t: t, dir: filepath.Join(root, "gitops.git")}
+	s.run("", "git", "init", "-q", "--bare", s.dir)
+	for _, c := range []string{"http.receivepack true", "uploadpack.allowFilter true", "uploadpack.allowAnySHA1InWant true", "core.fsync none"} {
+		s.git(append([]string{"config"}, strings.Fields(c)...)...)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body) // the backend wants a length
+		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(string(body))), int64(len(body))
+		backend := cgi.Handler{
+			Path: filepath.Join(execPath, "git-http-backend"), Stderr: io.Discard,
+			Env: append(plainEnv(), "GIT_PROJECT_ROOT="+root, "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=rung", "GIT_PROTOCOL="+r.Header.Get("Git-Protocol")),
+		}
+		backend.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	s.url = server.URL + "/gitops.git"
+	return s
+}
+
+func plainEnv() []string {
+	return []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "LC_ALL=C", "TZ=UTC"}
+}
+
+func (s *stock) run(dir, name string, args ...string) string {
+	s.t.Helper()
+	out, err := s.try(dir, name, args...)
+	if err != nil {
+		s.t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return out
+}
+
+func (s *stock) try(dir, name string, args ...string) (string, error) {
+	cmd := exec.Command(name, args...)
+	cmd.Dir, cmd.Env = dir, plainEnv()
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// git runs stock git in the bare repository.
+func (s *stock) git(args ...string) string {
+	s.t.Helper()
+	return s.run(s.dir, "git", args...)
+}
+
+// open is a fresh view of the repository, with nothing cached.
+func (s *stock) open() *gitrepo.Remote {
+	s.t.Helper()
+	r, err := gitrepo.Open(s.url, http.DefaultClient, gitrepo.Options{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return r
+}
+
+// tip is the ledger's head on the server.
+func (s *stock) tip() promotion.Hash {
+	s.t.Helper()
+	return promotion.Hash(strings.TrimSpace(s.git("rev-parse", promotion.LedgerRef)))
+}
+
+// book is a ledger on a stock server, written through gitrepo.
+type book struct {
+	*stock
+	pen    pen
+	id     Identity
+	remote *gitrepo.Remote
+	state  promotion.LedgerState
+	now    time.Time
+}
+
+func newBook(t testing.TB) *book {
+	s := newStock(t)
+	b := &book{stock: s, pen: newPen(t), id: Identity{Repository: 42, App: 7, URI: "https://forge.example/acme/gitops"}, now: issued}
+	b.remote = s.open()
+	return b
+}
+
+// append appends and pushes records, and reads the state back with a reader and
+// a connection that know nothing.
+func (b *book) append(base promotion.Hash, records ...promotion.Record) Appended {
+	b.t.Helper()
+	w := NewWriter(b.pen, b.id, Author{"rung[bot]", "99+rung[bot]@users.noreply.forge.example"})
+	done, err := w.Append(b.t.Context(), b.remote, b.state, records, base, b.now)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if _, err := b.remote.Push(b.t.Context(), []gitrepo.RefUpdate{{Ref: promotion.LedgerRef, Old: b.state.Tip, New: done.Tip, First: true}}, gitrepo.PushOptions{}); err != nil {
+		b.t.Fatal(err)
+	}
+	if got := b.tip(); got != done.Tip {
+		b.t.Fatalf("the server's tip is %s, want %s", got, done.Tip)
+	}
+	b.state = b.read(done.Tip)
+	return done
+}
+
+func (b *book) read(tip promotion.Hash) promotion.LedgerState {
+	b.t.Helper()
+	st, err := NewReader(b.pen.trust(), b.id).Read(b.t.Context(), b.open(), tip)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return st
+}
+
+var (
+	devCheckout  = promotion.Pair{Environment: "dev", Artifact: "checkout"}
+	prodCheckout = promotion.Pair{Environment: "prod", Artifact: "checkout"}
+)
+
+// about is a record of a pair with everything that its kind needs.
+func about(kind promotion.RecordKind, pair promotion.Pair, version string) promotion.Record {
+	r := promotion.Record{
+		Kind: kind, Promotion: "0123456789abcdef", Environment: pair.Environment, Base: promotion.RecordBase{Ref: "refs/heads/main", Judged: commitA},
+		Artifact: &promotion.RecordArtifact{Name: pair.Artifact, PURL: "pkg:oci/checkout@sha256%3Aaa?tag=" + version, Version: promotion.Version(version), Digest: digestOf(version)},
+		Actor:    promotion.Actor{Kind: "person", Person: promotion.Person{ID: 1, Login: "ada"}}, Cause: promotion.Cause{Kind: "comment", ID: "5", At: issued},
+		Places: []promotion.PlaceChange{{Path: "environments/" + string(pair.Environment) + "/kustomization.yaml", Locator: "kustomize:0:images[0]", After: promotion.Value{Version: promotion.Version(version), Digest: digestOf(version)}}},
+	}
+	switch kind {
+	case promotion.RecordLand:
+		r.Landed = &promotion.RecordLanded{Commit: commitB, FirstParent: commitA, Method: "merge"}
+		r.Gates = []promotion.RecordGate{{Gate: "approval", Status: promotion.StatusPass, Sentence: "ada <ada@acme> & co approved \u2028 it", Evidence: []promotion.Evidence{{Name: "review", Value: "1", At: issued.Add(500 * time.Millisecond)}}}}
+		r.Policies = []promotion.RecordPolicy{{Path: "policies/digest.yaml", Digest: string(digestOf("p")), Engine: "kyverno-json v0.0.4"}}
+	case promotion.RecordSettle:
+		r.Outcome = promotion.SettledGood
+	case promotion.RecordWithdraw:
+		r.Reason = promotion.WithdrawVetoed
+	}
+	return r
+}
+
+const (
+	commitA = promotion.Hash("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")
+	commitB = promotion.Hash("bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb")
+)
+
+func digestOf(s string) promotion.Digest { return promotion.Digest(Digest([]byte(s))) }
