@@ -316,34 +316,40 @@ func (d *doing) merge(ctx context.Context) error {
 	return nil
 }
 
-// answer reacts and replies to commands. It is the last step: state never
-// depends on a comment, and one that can't be written is logged, not retried
-// for ever.
+// answer replies to commands and reacts to them, in this order: the reaction is
+// how a later process sees that a command was answered. It is the last step;
+// what GitHub refuses is logged, what may come through later is tried again.
 func (d *doing) answer(ctx context.Context) error {
 	for _, c := range d.plan.Comments {
-		if c.To != 0 && c.React != "" {
-			react := func() error { return d.Forge.React(ctx, d.s.Repository, c.To, c.React) }
-			if err := d.once(answer{c.To, c.React}, react); err != nil {
-				if _, limited := forge.RetryAt(err, time.Now()); limited {
-					return fmt.Errorf("react to comment %d: %w", c.To, err)
+		if c.Body != "" && c.Issue != 0 {
+			key := fmt.Sprintf("reply/%d", c.To)
+			reply := func() error {
+				_, err := d.Forge.AddComment(ctx, d.s.Repository, c.Issue, forge.NewComment{Body: c.Body, Key: key, Maybe: d.maybe || d.earlier(c.To)})
+				return err
+			}
+			if err := d.once(answer{comment: c.To}, reply); err != nil {
+				if later(err) {
+					return fmt.Errorf("reply on %d: %w", c.Issue, err)
 				}
-				d.log.Warn().Err(err).Int64("comment", c.To).Msg("could not react")
+				d.log.Warn().Err(err).Int("issue", c.Issue).Msg("could not reply")
 			}
 		}
-		if c.Body == "" || c.Issue == 0 {
+		if c.To == 0 || c.React == "" {
 			continue
 		}
-		key := fmt.Sprintf("reply/%d", c.To)
-		reply := func() error {
-			_, err := d.Forge.AddComment(ctx, d.s.Repository, c.Issue, forge.NewComment{Body: c.Body, Key: key, Maybe: d.maybe || d.earlier(c.To)})
-			return err
-		}
-		if err := d.once(answer{comment: c.To}, reply); err != nil {
-			if _, limited := forge.RetryAt(err, time.Now()); limited {
-				return fmt.Errorf("reply on %d: %w", c.Issue, err)
+		react := func() error { return d.Forge.React(ctx, d.s.Repository, c.To, c.React) }
+		if err := d.once(answer{c.To, c.React}, react); err != nil {
+			if later(err) {
+				return fmt.Errorf("react to comment %d: %w", c.To, err)
 			}
-			d.log.Warn().Err(err).Int("issue", c.Issue).Msg("could not reply")
+			d.log.Warn().Err(err).Int64("comment", c.To).Msg("could not react")
 		}
 	}
 	return nil
+}
+
+// later reports whether a write may come through when it is tried again.
+func later(err error) bool {
+	_, told := forge.RetryAt(err, time.Now())
+	return told || errors.Is(err, forge.ErrUnknownOutcome)
 }

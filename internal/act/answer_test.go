@@ -45,7 +45,7 @@ func TestAnswersComeToAnEndUnderALimit(t *testing.T) {
 	var want []string
 	for i := int64(1); i <= 4; i++ {
 		plan.Comments = append(plan.Comments, promotion.Comment{To: i, React: "+1", Issue: 7, Body: "done"})
-		want = append(want, fmt.Sprintf("+1 on %d", i), fmt.Sprintf("reply/%d", i))
+		want = append(want, fmt.Sprintf("reply/%d", i), fmt.Sprintf("+1 on %d", i))
 	}
 	for try := 1; ; try++ {
 		f.left = 2

@@ -86,7 +86,7 @@ func (a *App) Redeliver(ctx context.Context, since time.Time) error {
 		if err != nil {
 			return fmt.Errorf("delivery %d: %w", d.ID, err)
 		}
-		if err := a.door.Replay(ctx, github.Raw{GUID: full.GUID, Event: full.Event, ReceivedAt: a.options.Now(), Payload: payload}); err != nil {
+		if err := a.door.Replay(ctx, github.Raw{GUID: full.GUID, Event: full.Event, ReceivedAt: d.DeliveredAt, Payload: payload}); err != nil {
 			return fmt.Errorf("delivery %s: %w", full.GUID, err)
 		}
 	}

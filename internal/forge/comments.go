@@ -2,6 +2,7 @@ package forge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -115,6 +116,42 @@ const (
 func (c *Client) React(ctx context.Context, repo promotion.Repository, comment int64, reaction string) error {
 	_, _, err := c.rest.Reactions.CreateIssueCommentReaction(ctx, repo.Owner, repo.Name, comment, reaction)
 	return translate(fmt.Sprintf("react to comment %d in %s", comment, repo.FullName()), true, repo, err)
+}
+
+// Reacted reports whether the App itself has reacted to a comment. A comment
+// that is not there any more counts as reacted to.
+func (c *Client) Reacted(ctx context.Context, repo promotion.Repository, comment int64) (bool, error) {
+	op := fmt.Sprintf("read the reactions to comment %d in %s", comment, repo.FullName())
+	self, err := c.app.Self(ctx)
+	if err != nil {
+		return false, err
+	}
+	opts := &github.ListOptions{PerPage: pageSize}
+	for range pageLimit {
+		page, resp, err := c.rest.Reactions.ListIssueCommentReactions(ctx, repo.Owner, repo.Name, comment, opts)
+		if err != nil {
+			err = translate(op, false, repo, err)
+			return errors.Is(err, ErrNotFound), ignore(err, ErrNotFound)
+		}
+		for _, r := range page {
+			if r.GetUser().GetID() == self.Bot.ID {
+				return true, nil
+			}
+		}
+		if resp.NextPage == 0 {
+			return false, nil
+		}
+		opts.Page = resp.NextPage
+	}
+	return false, fmt.Errorf("forge: %s: more than %d reactions", op, pageLimit*pageSize)
+}
+
+// ignore drops an error of a kind.
+func ignore(err, kind error) error {
+	if errors.Is(err, kind) {
+		return nil
+	}
+	return err
 }
 
 // Comments lists the repository's comments that were written or edited at or

@@ -341,8 +341,18 @@ func TestCommentsAgainstTheEmulator(t *testing.T) {
 	number := e.open()
 	id, err := e.s.Comment(t.Context(), shop, number, "bob", "/rollback")
 	e.ok(err)
+	reacted := func(comment int64, want bool) {
+		t.Helper()
+		got, err := e.client.Reacted(t.Context(), e.repo, comment)
+		if err != nil || got != want {
+			t.Errorf("reacted to %d: %t, %v; want %t", comment, got, err, want)
+		}
+	}
+	reacted(id, false)
 	e.ok(e.client.React(t.Context(), e.repo, id, forge.ReactEyes))
 	e.ok(e.client.React(t.Context(), e.repo, id, forge.ReactEyes))
+	reacted(id, true)
+	reacted(id+1, true) // deleted since
 	one, err := e.client.Comment(t.Context(), e.repo, id)
 	if err != nil || one.Issue != number || !one.IsPullRequest || one.Edited() || one.Body != "/rollback" {
 		t.Fatalf("comment %+v, %v", one, err)

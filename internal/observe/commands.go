@@ -13,9 +13,12 @@ import (
 	"github.com/rungbot/rung/internal/promotion"
 )
 
-// commandWindow is how far back comments are listed after a start; older ones
-// are not carried out any more.
+// commandWindow is how old a command may be when it is heard; older ones are not
+// carried out any more.
 const commandWindow = 24 * time.Hour
+
+// clockSkew is how far the forge's clock may be behind ours.
+const clockSkew = time.Minute
 
 // commands gathers the commands that came in, and, in the first pass after a
 // start, those whose webhook may have been lost.
@@ -24,31 +27,40 @@ func (p *pass) commands(ctx context.Context) error {
 	for _, h := range p.hints {
 		switch h.Kind {
 		case hint.KindCommand:
-			p.addCommand(seen, h.Comment, h.Number, h.CreatedAt, h.Author, h.Line)
+			maybe := h.CreatedAt.Before(p.began.Add(clockSkew))
+			if err := p.addCommand(ctx, seen, h.Comment, h.Number, h.CreatedAt, h.Author, h.Line, maybe); err != nil {
+				return err
+			}
 		case hint.KindClick:
 			p.click(h)
 		}
 	}
-	if p.mem.commented.IsZero() && p.s.Ledger.Tip != "" {
-		if err := p.lostCommands(ctx, seen); err != nil {
-			if _, limited := forge.RetryAt(err, p.s.Now); limited {
-				return err
-			}
-			// The webhooks still bring new ones; the list is tried again.
-			zerolog.Ctx(ctx).Warn().Err(err).Msg("recent comments could not be listed")
-			return nil
-		}
-		p.mem.commented = p.s.Now
+	if !p.mem.commented.IsZero() {
+		p.caught = true
+		return nil
 	}
+	if p.s.Ledger.Tip == "" {
+		return nil
+	}
+	if err := p.lostCommands(ctx, seen); err != nil {
+		if _, limited := forge.RetryAt(err, p.s.Now); limited {
+			return err
+		}
+		// The webhooks still bring new ones; the list is tried again.
+		zerolog.Ctx(ctx).Warn().Err(err).Msg("recent comments could not be listed")
+		return nil
+	}
+	p.mem.commented = p.s.Now
 	return nil
 }
 
-// lostCommands lists recent comments: those younger than the newest record may
-// not have been heard. Carrying one out twice changes nothing.
+// lostCommands lists recent comments: after a start all that rung has not
+// reacted to, later, when what is remembered was given up, those that are
+// younger than the newest record.
 func (p *pass) lostCommands(ctx context.Context, seen map[int64]bool) error {
-	since := p.s.Ledger.IssuedAt.Add(-2 * time.Minute)
-	if oldest := p.s.Now.Add(-commandWindow); since.Before(oldest) {
-		since = oldest
+	since := p.s.Now.Add(-commandWindow)
+	if newest := p.s.Ledger.IssuedAt.Add(-2 * time.Minute); p.caught && newest.After(since) {
+		since = newest
 	}
 	comments, err := p.Forge.Comments(ctx, p.Repository, since)
 	if err != nil {
@@ -58,20 +70,35 @@ func (p *pass) lostCommands(ctx context.Context, seen map[int64]bool) error {
 		if c.CreatedAt.Before(since) || c.Edited() || c.Author.Bot || c.App != 0 || c.Author.ID == p.App.ID {
 			continue
 		}
-		p.addCommand(seen, c.ID, c.Issue, c.CreatedAt, c.Author, firstLine(c.Body))
+		if err := p.addCommand(ctx, seen, c.ID, c.Issue, c.CreatedAt, c.Author, firstLine(c.Body), true); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-func (p *pass) addCommand(seen map[int64]bool, comment int64, number int, at time.Time, author promotion.Person, line string) {
+// addCommand adds what a comment says, if it is a command that is not too old.
+// With maybe it may have been answered before, which rung's own reaction shows:
+// a command that was refused then must not be carried out now.
+func (p *pass) addCommand(ctx context.Context, seen map[int64]bool, comment int64, number int, at time.Time, author promotion.Person, line string, maybe bool) error {
 	cmd, ok := command.Parse(line)
-	if !ok || seen[comment] {
-		return
+	if !ok || seen[comment] || p.s.Now.Sub(at) > commandWindow {
+		return nil
+	}
+	if maybe {
+		answered, err := p.Forge.Reacted(ctx, p.Repository, comment)
+		if err != nil {
+			return err
+		}
+		if answered {
+			return nil
+		}
 	}
 	seen[comment] = true
 	cmd.Comment, cmd.PullRequest, cmd.At, cmd.Author = comment, number, at.UTC(), author
 	cmd.Subject = p.subjectOf(number)
 	p.s.Commands = append(p.s.Commands, cmd)
+	return nil
 }
 
 // click is a button of rung's check run: the same as saying the command.

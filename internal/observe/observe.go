@@ -32,6 +32,7 @@ type Forge interface {
 	Read(ctx context.Context, q forge.Query) (forge.State, error)
 	Access(ctx context.Context, repo promotion.Repository, person promotion.Person, teams []string) promotion.Access
 	Comments(ctx context.Context, repo promotion.Repository, since time.Time) ([]forge.Comment, error)
+	Reacted(ctx context.Context, repo promotion.Repository, comment int64) (bool, error)
 }
 
 // Registry is what observe reads of registries. *registry.Registry is one.
@@ -69,6 +70,11 @@ type Config struct {
 type Observer struct {
 	Config
 	mem memory
+	// began is when it was made: what was said before may have been heard by
+	// an earlier one.
+	began time.Time
+	// caught is true once everything that was said before has been heard.
+	caught bool
 }
 
 // New returns an Observer that has seen nothing yet.
@@ -76,7 +82,7 @@ func New(c Config) *Observer {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Observer{Config: c, mem: newMemory()}
+	return &Observer{Config: c, mem: newMemory(), began: c.Now()}
 }
 
 // pass is one Observe under way.
