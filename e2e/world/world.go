@@ -66,6 +66,8 @@ type Options struct {
 	Environments []string
 	// Rules are the base branch's rules.
 	Rules []githubemu.Ruleset
+	// Seed varies the dice of the emulator's faults.
+	Seed uint64
 	// OnWrite is called around each of rung's writes; see githubemu.Config.
 	OnWrite func(n int, when githubemu.When, r *http.Request)
 }
@@ -122,7 +124,7 @@ func Start(tb testing.TB, binary string, o Options) *World {
 	w.Bare = filepath.Join(w.Dir, "github", filepath.FromSlash(Repository)+".git")
 	secret := fmt.Sprintf("%032x", mathrand.Uint64()) // #nosec G404 -- a webhook secret of a test
 	w.Emulator, err = githubemu.New(githubemu.Config{
-		Store: &memoStore{Store: store, open: map[gitstore.Repository]*memo{}}, Transport: w.post, OnWrite: o.OnWrite,
+		Store: &memoStore{Store: store, open: map[gitstore.Repository]*memo{}}, Transport: w.post, OnWrite: o.OnWrite, Seed: o.Seed,
 		App: githubemu.App{ID: AppID, Slug: "rung", PublicKey: &app.PublicKey, WebhookSecret: secret, WebhookURL: "http://rung.test/github/webhook"},
 	})
 	if err != nil {
