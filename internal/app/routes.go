@@ -50,12 +50,17 @@ func (r *routes) discovered(all []promotion.Repository) {
 	}
 }
 
-// known is told what a pass has read.
+// known is told what a pass has read. A configuration that names no artifact,
+// perhaps because it can't be read just now, leaves those that it named before:
+// their events still mark the repository.
 func (r *routes) known(id int64, configured bool, artifacts []promotion.ArtifactSpec) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if route := r.repos[id]; route != nil {
-		route.looked, route.configured, route.artifacts = true, configured, artifacts
+		route.looked, route.configured = true, configured
+		if len(artifacts) > 0 || !configured {
+			route.artifacts = artifacts
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rungbot/rung/internal/gitrepo"
 	"github.com/rungbot/rung/internal/manifest"
@@ -34,6 +35,9 @@ func (p *pass) configuration(ctx context.Context) error {
 		clear(p.mem.files)
 		clear(p.mem.exact)
 		clear(p.mem.impacts)
+		for _, a := range p.mem.registry {
+			a.at = time.Time{} // what the registry said was read by other rules
+		}
 	}
 	p.s.Configured = true
 	p.s.Problems = p.mem.config.Problems
