@@ -264,6 +264,7 @@ func (d *doing) check(ctx context.Context) error {
 	for _, c := range d.plan.Checks {
 		if head, built := d.res.Heads[c.Pair]; built && c.Pair != (promotion.Pair{}) {
 			c.Head, c.ID = head, 0
+			c.Summary = strings.ReplaceAll(c.Summary, "{{head}}", head.Short())
 		}
 		if c.Head == "" {
 			continue

@@ -510,9 +510,11 @@ func TestAHeadIsRebuiltOnlyWhenItConflicts(t *testing.T) {
 func TestChecksAreWrittenOnce(t *testing.T) {
 	w := newWorld(t, func(w *world) { w.env(dev).Approvals.Required = 1 })
 	w.publish("1.1.0")
-	w.step()
-	w.step()
 	plan := w.step()
+	if c := check(plan, 0, at(dev)); c == nil || c.Conclusion != "action_required" || c.Title != "Waits for approval" {
+		t.Errorf("the check of a head that is being built is %+v", c)
+	}
+	plan = w.step()
 	if len(plan.Checks) > 0 {
 		t.Errorf("a check that says so already is written again: %+v", plan.Checks)
 	}
@@ -521,5 +523,19 @@ func TestChecksAreWrittenOnce(t *testing.T) {
 	plan = w.decide()
 	if c := check(plan, w.openPR(at(dev)).Number, at(dev)); c == nil || c.ID != id || c.Conclusion != "success" {
 		t.Errorf("the check is %+v, want %d to turn green", c, id)
+	}
+}
+
+func TestACheckTurnsGreenOnlyWithAnAuthorisation(t *testing.T) {
+	w := newWorld(t)
+	w.publish("1.1.0")
+	plan := w.step()
+	if c := check(plan, 0, at(dev)); c == nil || c.Conclusion != "action_required" || c.Title != "Waits for head" {
+		t.Errorf("the check of a head that is being built is %+v", c)
+	}
+	plan = w.decide()
+	w.wantRecords(plan, "authorize dev/checkout 1.1.0")
+	if c := check(plan, w.openPR(at(dev)).Number, at(dev)); c == nil || c.Conclusion != "success" {
+		t.Errorf("the check beside the authorisation is %+v", c)
 	}
 }

@@ -4,8 +4,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/rungbot/rung/internal/gate"
 	"github.com/rungbot/rung/internal/promotion"
 	"github.com/rungbot/rung/internal/prose"
 )
@@ -203,9 +205,30 @@ func (p *pass) build(pair promotion.Pair, kind string, r promotion.Record, pr *p
 		open.Number, st.PullRequest, st.URL = pr.Number, pr.Number, pr.URL
 	}
 	p.plan.Opens = append(p.plan.Opens, open)
-	p.plan.Checks = append(p.plan.Checks, p.promotionCheck(pair, kind, r, j.Verdicts, ""))
+	p.plan.Checks = append(p.plan.Checks, p.promotionCheck(pair, kind, r, p.foreseen(f, j), ""))
 	p.plan.Next = p.s.Now
 	p.state(st)
+}
+
+// comingHead stands in texts for a head that is not built yet; act writes the
+// head in its place.
+const comingHead promotion.Hash = "{{head}}"
+
+// foreseen is what the gates will say once the head that is being built stands,
+// so that the check on it is written once while it waits for others. Where
+// nothing else holds it, the head is left to be judged: its check turns green
+// only with an authorize record.
+func (p *pass) foreseen(f *promotion.Facts, j Judgement) []promotion.Verdict {
+	if !slices.ContainsFunc(j.Verdicts, func(v promotion.Verdict) bool { return v.Gate != gate.IDHead && v.Status != promotion.StatusPass }) {
+		return j.Verdicts
+	}
+	stands, pr := *f, *f.PullRequest
+	pr.Head = comingHead
+	stands.PullRequest = &pr
+	if vs := p.judge(&stands).Verdicts; !promotion.Passed(vs) {
+		return vs
+	}
+	return j.Verdicts
 }
 
 func target(r promotion.Record) promotion.Value {

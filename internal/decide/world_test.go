@@ -251,6 +251,7 @@ func (w *world) carryOut(plan *promotion.Plan) {
 		for i := range w.s.PullRequests {
 			pr := &w.s.PullRequests[i]
 			if pr.Number == c.PullRequest || c.Pair != (promotion.Pair{}) && "refs/heads/"+pr.HeadRef == promotion.PromotionBranch(c.Pair) && pr.State == "open" {
+				c.Summary = strings.ReplaceAll(c.Summary, "{{head}}", pr.Head.Short()) // as act does
 				pr.Check = &promotion.OwnCheck{ID: int64(w.n), Head: pr.Head, Conclusion: c.Conclusion, Fingerprint: c.Fingerprint()}
 			}
 		}
