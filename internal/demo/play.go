@@ -46,8 +46,16 @@ func (p *play) onboarding(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = p.world.emulator.Merge(ctx, Repository, n, Alice, "")
-	return err
+	// GitHub's button stays grey until the check is green.
+	var refused error
+	err = p.world.WaitFor(ctx, "the onboarding pull request to be mergeable", func(ctx context.Context) (bool, error) {
+		_, refused = p.world.emulator.Merge(ctx, Repository, n, Alice, "")
+		return refused == nil, nil
+	})
+	if err != nil {
+		return errors.Join(err, refused)
+	}
+	return nil
 }
 
 // climb lets a version climb to production.
@@ -208,8 +216,8 @@ func (p *play) find(ctx context.Context, what string, is func(*githubemu.PullSta
 	return number, err
 }
 
-// approve is bob, who approves a promotion's head, and again should it change,
-// until it has landed.
+// approve is bob, who approves a promotion's head once the check asks for it,
+// and again should the head change, until it has landed.
 func (p *play) approve(ctx context.Context, pair promotion.Pair, version promotion.Version) error {
 	return p.world.WaitFor(ctx, fmt.Sprintf("%s %s to be approved", pair, version), func(ctx context.Context) (bool, error) {
 		state, err := p.world.emulator.State(ctx, Repository)
@@ -225,7 +233,10 @@ func (p *play) approve(ctx context.Context, pair promotion.Pair, version promoti
 				return true, nil
 			}
 			approved := slices.ContainsFunc(pr.Reviews, func(rv githubemu.ReviewState) bool { return rv.SHA == pr.HeadSHA && rv.State == "APPROVED" })
-			if pr.State == "open" && !approved {
+			asked := slices.ContainsFunc(state.Checks[pr.HeadSHA], func(c githubemu.CheckState) bool {
+				return c.App == "rung" && strings.Contains(c.Title, "approval")
+			})
+			if pr.State == "open" && asked && !approved {
 				_, err = p.world.emulator.Review(ctx, Repository, pr.Number, Bob, "APPROVE", "I have looked at canary.")
 			}
 			return false, err

@@ -112,7 +112,7 @@ func (s Show) open(ctx context.Context) (*stage, error) {
 		return nil, err
 	}
 	st := &stage{show: s, world: w, teller: &teller{out: s.Out, json: s.JSON, started: time.Now()}}
-	if err := st.start(ctx); err != nil {
+	if err := errors.Join(w.Protect(), st.start(ctx)); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
 	return st, nil
@@ -204,6 +204,9 @@ func (s Show) Serve(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
+	if err := w.Protect(); err != nil {
+		return err
+	}
 	text := strings.Join(w.Environ(), "\n") + "\n"
 	file := filepath.Join(w.Dir, "rung.env")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

@@ -92,8 +92,11 @@ func (x *watcher) pull(p *githubemu.PullState, checks []githubemu.CheckState) {
 			continue
 		}
 		seen.check = c.Title
-		text := c.Title
-		if reason := waitsFor(c.Summary); reason != "" {
+		text, reason := c.Title, waitsFor(c.Summary)
+		if strings.Contains(reason, "is being pushed") {
+			continue // it was posted with the head, and says nothing yet
+		}
+		if reason != "" {
 			text += ": " + reason
 		}
 		ok := c.Conclusion == "success"

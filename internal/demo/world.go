@@ -194,6 +194,22 @@ func (w *World) push(context.Context) error {
 	return err
 }
 
+// Protect sets the branch rules that rung's documentation recommends: main
+// takes pull requests alone, with the check rung by this App; the ledger is
+// moved by this App alone, forward only.
+func (w *World) Protect() error {
+	return w.emulator.SetRules(Repository,
+		githubemu.Ruleset{
+			Name: "rung decides", Branches: []string{"~DEFAULT_BRANCH"}, RequirePull: true, BlockForcePush: true, BlockDeletion: true,
+			RequiredChecks: []githubemu.RequiredCheck{{Context: promotion.CheckName, AppID: AppID}},
+		},
+		githubemu.Ruleset{
+			Name: "rung's ledger", Branches: []string{"rung/ledger"}, RestrictUpdates: true, BlockForcePush: true, BlockDeletion: true,
+			Bypass: []githubemu.Bypass{{App: "rung"}},
+		},
+	)
+}
+
 // Close stops the servers and, if the directory was a temporary one, removes
 // it. It may be called more than once.
 func (w *World) Close() error {
