@@ -300,6 +300,7 @@ func (a *App) open(ctx context.Context, key queue.Key) (*reconcile.Repository, e
 	if err != nil {
 		return nil, err
 	}
+	transport.OnRefused(client.Drop)
 	git, err := gitrepo.Open(address, &http.Client{Transport: transport, Timeout: 2 * time.Minute}, gitrepo.Options{Agent: "rung/" + ledger.Version, Servers: a.servers})
 	if err != nil {
 		return nil, err

@@ -54,6 +54,10 @@ func (c *Client) Token(ctx context.Context) (string, error) {
 	return token, translate("get a token", false, promotion.Repository{}, err)
 }
 
+// Drop forgets a token that a server did not take: it was revoked, or GitHub
+// lost it. The next request gets a new one.
+func (c *Client) Drop(token string) { c.tokens.drop(token) }
+
 // Permissions are what the installation's owner has granted, as GitHub names
 // them ("pull_requests": "write").
 func (c *Client) Permissions(ctx context.Context) (map[string]string, error) {

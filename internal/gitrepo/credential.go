@@ -24,6 +24,8 @@ type CredentialTransport struct {
 	host   string
 	prefix string
 	token  TokenSource
+	// refused is told of a token that the server does not take any more.
+	refused func(token string)
 }
 
 // NewCredentialTransport scopes token to scope: an http or https URL without
@@ -43,6 +45,10 @@ func NewCredentialTransport(base http.RoundTripper, scope string, token TokenSou
 	return &CredentialTransport{base: base, scheme: u.Scheme, host: strings.ToLower(u.Host), prefix: u.Path, token: token}, nil
 }
 
+// OnRefused sets who is told of each token that the server answered with 401,
+// so that the next request gets another one. Call it before the first request.
+func (t *CredentialTransport) OnRefused(tell func(token string)) { t.refused = tell }
+
 // RoundTrip adds the token if the request is in scope.
 func (t *CredentialTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !t.covers(req.URL) {
@@ -57,7 +63,11 @@ func (t *CredentialTransport) RoundTrip(req *http.Request) (*http.Response, erro
 	}
 	with := req.Clone(req.Context())
 	with.SetBasicAuth("x-access-token", token)
-	return t.base.RoundTrip(with)
+	resp, err := t.base.RoundTrip(with)
+	if err == nil && resp.StatusCode == http.StatusUnauthorized && t.refused != nil {
+		t.refused(token)
+	}
+	return resp, err
 }
 
 // String never shows the token.

@@ -155,3 +155,27 @@ func TestOpenRefuses(t *testing.T) {
 		t.Error("no token source, taken")
 	}
 }
+
+func TestARefusedTokenIsTold(t *testing.T) {
+	status := http.StatusOK
+	base := roundTripFunc(func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: status, Body: http.NoBody, Request: r}, nil
+	})
+	transport, err := NewCredentialTransport(base, "https://git.acme.example/acme/shop.git", func(context.Context) (string, error) { return token, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	transport.OnRefused(func(token string) { told = append(told, token) })
+	for _, answer := range []int{http.StatusOK, http.StatusForbidden, http.StatusUnauthorized} {
+		status = answer
+		req := httptest.NewRequest(http.MethodGet, "https://git.acme.example/acme/shop.git/info/refs", nil)
+		req.RequestURI = ""
+		if _, err := transport.RoundTrip(req); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(told) != 1 || told[0] != token {
+		t.Errorf("told of %d tokens, want the one that was answered with 401", len(told))
+	}
+}

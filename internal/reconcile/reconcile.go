@@ -141,7 +141,9 @@ func (r *Reconciler) Once(ctx context.Context, owner string) (bool, error) {
 		r.forget(work.Key)
 		return true, r.c.Queue.Done(pass, *work, time.Time{})
 	case errors.Is(err, forge.ErrSuspended):
-		// Parked: an event comes when it is unsuspended.
+		// Parked: an event comes when it is unsuspended. The hints go with
+		// this claim, so that everything is read again then.
+		r.forget(work.Key)
 		return true, r.lost(r.c.Queue.Done(pass, *work, now.Add(r.c.Resync)))
 	case err != nil:
 		at := r.retryAt(err, work.Attempt, now)
