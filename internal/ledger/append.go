@@ -126,10 +126,13 @@ func (a *appender) add(ctx context.Context, r promotion.Record) error {
 		return fmt.Errorf("a %s record has no place in the ledger", r.Kind)
 	}
 	current, written := a.files[path]
-	if written && !keep {
+	// A landing takes the open record out: that stays reachable by a commit of
+	// its own.
+	if written && !keep || r.Kind == promotion.RecordLand && a.files[OpenPath(PairOf(r))] != nil {
 		if err := a.flush(ctx); err != nil {
 			return err
 		}
+		current, written = nil, false
 	}
 	if err := a.fill(&r, path, keep); err != nil {
 		return err

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rungbot/rung/internal/githubemu/gitmem"
+	"github.com/rungbot/rung/internal/githubemu/gitstore"
 	"github.com/rungbot/rung/internal/gitrepo"
 	"github.com/rungbot/rung/internal/promotion"
 	"github.com/rungbot/rung/internal/sign"
@@ -60,9 +62,8 @@ var gitExecPath = sync.OnceValues(func() (string, error) {
 
 // stock is a bare repository behind stock git's http-backend.
 type stock struct {
-	t   testing.TB
+	*server
 	dir string
-	url string
 }
 
 func newStock(t testing.TB) *stock {
@@ -72,22 +73,22 @@ func newStock(t testing.TB) *stock {
 		t.Fatal("stock git is needed:", err)
 	}
 	root := t.TempDir()
-	s := &stock{t: t, dir: filepath.Join(root, "gitops.git")}
+	s := &stock{server: &server{t: t}, dir: filepath.Join(root, "gitops.git")}
 	s.run("", "git", "init", "-q", "--bare", s.dir)
 	for _, c := range []string{"http.receivepack true", "uploadpack.allowFilter true", "uploadpack.allowAnySHA1InWant true", "core.fsync none"} {
 		s.git(append([]string{"config"}, strings.Fields(c)...)...)
 	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body) // the backend wants a length
 		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(string(body))), int64(len(body))
-		backend := cgi.Handler{
+		h := cgi.Handler{
 			Path: filepath.Join(execPath, "git-http-backend"), Stderr: io.Discard,
 			Env: append(plainEnv(), "GIT_PROJECT_ROOT="+root, "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=rung", "GIT_PROTOCOL="+r.Header.Get("Git-Protocol")),
 		}
-		backend.ServeHTTP(w, r)
+		h.ServeHTTP(w, r)
 	}))
-	t.Cleanup(server.Close)
-	s.url = server.URL + "/gitops.git"
+	t.Cleanup(backend.Close)
+	s.url = backend.URL + "/gitops.git"
 	return s
 }
 
@@ -117,8 +118,26 @@ func (s *stock) git(args ...string) string {
 	return s.run(s.dir, "git", args...)
 }
 
+// server is a repository over HTTP: stock git's, or one in memory that is held to
+// behave like it.
+type server struct {
+	t   testing.TB
+	url string
+}
+
+func inMemory(t testing.TB) *server {
+	t.Helper()
+	repo, err := gitmem.New(gitstore.Options{}).Create("acme", "gitops", "main")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewServer(http.StripPrefix("/acme/gitops.git", repo.Handler()))
+	t.Cleanup(s.Close)
+	return &server{t, s.URL + "/acme/gitops.git"}
+}
+
 // open is a fresh view of the repository, with nothing cached.
-func (s *stock) open() *gitrepo.Remote {
+func (s *server) open() *gitrepo.Remote {
 	s.t.Helper()
 	r, err := gitrepo.Open(s.url, http.DefaultClient, gitrepo.Options{})
 	if err != nil {
@@ -128,14 +147,38 @@ func (s *stock) open() *gitrepo.Remote {
 }
 
 // tip is the ledger's head on the server.
-func (s *stock) tip() promotion.Hash {
+func (s *server) tip() promotion.Hash {
 	s.t.Helper()
-	return promotion.Hash(strings.TrimSpace(s.git("rev-parse", promotion.LedgerRef)))
+	refs, err := s.open().Refs(s.t.Context(), promotion.LedgerRef)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return refs[promotion.LedgerRef]
 }
 
-// book is a ledger on a stock server, written through gitrepo.
+// commit reads a commit.
+func (s *server) commit(hash promotion.Hash) gitrepo.Commit {
+	s.t.Helper()
+	c, err := s.open().Commit(s.t.Context(), hash)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return c
+}
+
+// file reads a file of a commit.
+func (s *server) file(hash promotion.Hash, path string) string {
+	s.t.Helper()
+	files, err := s.open().ReadFiles(s.t.Context(), s.commit(hash).Tree, []string{path})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(files[path])
+}
+
+// book is a ledger on a server, written through gitrepo.
 type book struct {
-	*stock
+	*server
 	pen    pen
 	id     Identity
 	remote *gitrepo.Remote
@@ -143,9 +186,11 @@ type book struct {
 	now    time.Time
 }
 
-func newBook(t testing.TB) *book {
-	s := newStock(t)
-	b := &book{stock: s, pen: newPen(t), id: Identity{Repository: 42, App: 7, URI: "https://forge.example/acme/gitops"}, now: issued}
+func newBook(t testing.TB) *book { return bookOn(inMemory(t)) }
+
+func bookOn(s *server) *book {
+	t := s.t
+	b := &book{server: s, pen: newPen(t), id: Identity{Repository: 42, App: 7, URI: "https://forge.example/acme/gitops"}, now: issued}
 	b.remote = s.open()
 	return b
 }
