@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rungbot/rung/e2e/world"
 	"github.com/rungbot/rung/internal/githubemu"
@@ -169,4 +170,93 @@ func agree(t *testing.T, w *world.World, replicas ...*world.Process) {
 		}
 		return shown[0] == shown[1] && strings.Contains(shown[0], "1.1.0 is quarantined")
 	}, func() string { return "A shows:\n" + shown[0] + "\nB shows:\n" + shown[1] })
+}
+
+// TestAFrozenProcessLetsItsAuthorisationLapse stops rung after its authorize is
+// pushed, for longer than its fence: what it does when it goes on is to judge
+// again, not to merge by what it knew before.
+func TestAFrozenProcessLetsItsAuthorisationLapse(t *testing.T) {
+	const fence = time.Second // the shortest that the settings take
+	var w *world.World
+	var p *world.Process
+	var mu sync.Mutex
+	authorised := false // the authorize of dev is pushed
+	merging := 0        // merges asked for while only the first one was there
+	authorizes := func() int {
+		n := 0
+		for _, r := range w.Ledger() {
+			if r.Kind == "authorize" && strings.HasPrefix(r.Subject, "dev/") {
+				n++
+			}
+		}
+		return n
+	}
+	frozen := make(chan time.Time, 1)
+	w = world.Start(t, binary, options(func(_ int, when githubemu.When, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case when == githubemu.After && strings.HasSuffix(r.URL.Path, "/git-receive-pack") && !authorised && authorizes() == 1:
+			authorised = true
+			p.Freeze()
+			frozen <- time.Now()
+		case when == githubemu.Before && r.Method == http.MethodPut && authorised && merges(w, r.URL.Path, "dev") && authorizes() == 1:
+			merging++
+		}
+	}))
+	mu.Lock()
+	p = w.Serve("a", "RUNG_MERGE_FENCE="+fence.String())
+	mu.Unlock()
+	w.Receive(p)
+	c := &cast{t: t, World: w, reject: true}
+	var since time.Time
+	w.Wait("dev is authorised", func() bool {
+		c.act()
+		select {
+		case since = <-frozen:
+			return true
+		default:
+			return false
+		}
+	}, func() string { return w.Describe(environments...) + p.Log() })
+	w.Wait("the fence is over", func() bool { return time.Since(since) > fence+100*time.Millisecond }, nil)
+	p.Thaw()
+	w.Wait("dev runs the new version", func() bool { c.act(); return strings.Contains(w.File("dev"), "newTag: 1.1.0") },
+		func() string { return w.Describe(environments...) + p.Log() })
+	mu.Lock()
+	defer mu.Unlock()
+	if n := authorizes(); n < 2 || merging > 0 {
+		t.Errorf("%d authorize records before the merge, %d merges by the one that had lapsed; want a new one, and none", n, merging)
+	}
+}
+
+// TestAFreshStartWritesNothing takes the data directory away where nothing is to
+// be done: a rung that knows nothing reaches the same decisions, and finds that
+// they were carried out.
+func TestAFreshStartWritesNothing(t *testing.T) {
+	w := world.Start(t, binary, options(nil))
+	p := w.Serve("a")
+	w.Receive(p)
+	c := &cast{t: t, World: w, reject: true}
+	explain := func() string { return w.Describe(environments...) + p.Log() }
+	fresh := func(what string) {
+		t.Helper()
+		w.Quiet()
+		rest(w)
+		before, writes := w.Describe(environments...), w.Emulator.Writes()
+		p.Stop()
+		p.Forget()
+		p = w.Serve("a")
+		w.Receive(p)
+		w.Wait("rung has looked", func() bool { return strings.Contains(p.Board("/r/"+world.Repository), "1.1.0") }, explain)
+		rest(w)
+		if n := w.Emulator.Writes() - writes; n != 0 {
+			t.Errorf("%s: a fresh start wrote %d times.\n--- before\n%s\n--- after\n%s", what, n, before, w.Describe(environments...))
+		}
+	}
+	w.Wait("production waits for an approval", func() bool { c.act(); return shows(w, "rung/p/prod/checkout", "Waits for approval", "") }, explain)
+	fresh("while production waits")
+	c.reject = false
+	w.Wait("the version has climbed and come back", c.act, explain)
+	fresh("at the end")
 }

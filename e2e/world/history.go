@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/rungbot/rung/internal/githubemu"
 )
 
 // Record is a ledger record as the trailers of its commit index it.
@@ -117,6 +119,18 @@ func (w *World) Live(environment, artifact string) []string {
 	return kinds
 }
 
+// conversation says how much was said on a pull request, by whom.
+func conversation(pr *githubemu.PullState) string {
+	comments, replies, reactions := 0, 0, 0
+	for _, c := range pr.Comments {
+		if comments++; c.Author == Bot {
+			replies++
+		}
+		reactions += len(c.Reactions)
+	}
+	return fmt.Sprintf("%d comments (%d by rung), %d reactions", comments, replies, reactions)
+}
+
 // Describe says in lines how the world stands: what must be equal however rung
 // was disturbed.
 func (w *World) Describe(environments ...string) string {
@@ -135,7 +149,7 @@ func (w *World) Describe(environments ...string) string {
 			}
 		}
 		slices.Sort(checks)
-		fmt.Fprintf(&b, "%s %s, rung %s: %s\n", pr.Head, pr.State, strings.Join(checks, "+"), pr.Title)
+		fmt.Fprintf(&b, "%s %s, rung %s, %s: %s\n", pr.Head, pr.State, strings.Join(checks, "+"), conversation(&pr), pr.Title)
 	}
 	fmt.Fprintln(&b, "== ledger")
 	for _, line := range Story(w.Ledger()) {
