@@ -59,7 +59,9 @@ var acts = map[string]act{
 	"sweep":         {"sweep: rung looks for lost deliveries now", [2]int{0, 0}, doSweep},
 	"ledger":        {"ledger delete|reset|restore", [2]int{1, 1}, doLedger},
 	"restart":       {"restart [-wipe]: without the data directory", [2]int{0, 1}, doRestart},
-	"github":        {"github rest: GitHub without GraphQL", [2]int{1, 1}, doGitHub},
+	"repository":    {"repository OWNER/NAME: another one of carol's, with the App", [2]int{1, 1}, doRepository},
+	"dispatch-from": {"dispatch-from OWNER/NAME ARTIFACT VERSION by PERSON: tell rung from there", [2]int{5, 5}, doDispatchFrom},
+	"forget-counts": {"forget-counts: count what is asked of GitHub anew", [2]int{0, 0}, doForgetCounts},
 	"post":          {"post STATUS FILE unsigned|forged|signed EVENT: a webhook by hand, and its answer", [2]int{4, 4}, doPost},
 }
 
@@ -371,18 +373,34 @@ func doRestart(ctx context.Context, w *world, args []string) (map[string]string,
 	return nil, w.startInside(ctx)
 }
 
-func doGitHub(_ context.Context, w *world, args []string) (map[string]string, error) {
-	if args[0] != "rest" {
-		return nil, fmt.Errorf("there is no github %s", args[0])
+func doRepository(ctx context.Context, w *world, args []string) (map[string]string, error) {
+	if err := w.emu.CreateRepository(ctx, githubemu.RepositorySeed{
+		Name: args[0], Public: true, Collaborators: map[string]string{"carol": "write"},
+		Commits: []githubemu.CommitSeed{{Author: "carol", Files: map[string]string{"README.md": "# source\n"}}},
+	}); err != nil {
+		return nil, err
 	}
-	w.emu.SetGraphQL(false)
+	_, err := w.emu.Install("acme", args[0])
+	return nil, err
+}
+
+func doDispatchFrom(_ context.Context, w *world, args []string) (map[string]string, error) {
+	return nil, w.emu.Dispatch(args[0], args[4], "artifact-published", map[string]any{"artifact": args[1], "version": args[2]})
+}
+
+func doForgetCounts(_ context.Context, w *world, _ []string) (map[string]string, error) {
+	w.emu.ResetCounts()
 	return nil, nil
 }
 
+// doPost sends a file, or, for huge, more than any webhook has.
 func doPost(ctx context.Context, w *world, args []string) (map[string]string, error) {
-	body, err := os.ReadFile(filepath.Join(w.dir, args[1]))
-	if err != nil {
-		return nil, err
+	body := bytes.Repeat([]byte(" "), 26<<20)
+	if args[1] != "huge" {
+		var err error
+		if body, err = os.ReadFile(filepath.Join(w.dir, args[1])); err != nil {
+			return nil, err
+		}
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+w.rung.addr()+"/github/webhook", bytes.NewReader(body))
 	if err != nil {

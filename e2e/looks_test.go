@@ -41,6 +41,8 @@ var looks = map[string]look{
 	"branch":      {"branch NAME", [2]int{1, 1}, seeBranch},
 	"note":        {"note REGEXP: what the board says of the repository", [2]int{1, 1}, seeNote},
 	"board":       {"board REGEXP: the board's page", [2]int{1, 1}, seeBoard},
+	"asked":       {"asked COUNT: calls of GitHub's API by rung since forget-counts", [2]int{1, 1}, seeAsked},
+	"file":        {"file PATH REGEXP: main holds it", [2]int{2, 2}, seeFile},
 	"pulls":       {"pulls COUNT: open pull requests of promotions", [2]int{1, 1}, seePulls},
 }
 
@@ -310,4 +312,19 @@ func seePulls(ctx context.Context, w *world, args []string) (bool, string, error
 		}
 	}
 	return strconv.Itoa(n) == args[0], strconv.Itoa(n), err
+}
+
+func seeAsked(_ context.Context, w *world, args []string) (bool, string, error) {
+	c := w.emu.Counts()
+	routes, err := json.Marshal(c.Routes)
+	return strconv.Itoa(c.Total) == args[0], string(routes), err
+}
+
+func seeFile(ctx context.Context, w *world, args []string) (bool, string, error) {
+	text, there := w.emu.ReadFile(ctx, gitops, "main", args[0])
+	if !there {
+		return false, "no such file", nil
+	}
+	ok, err := regexp.MatchString(args[1], text)
+	return ok, text, err
 }

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -94,20 +95,22 @@ func fail(ts *testscript.TestScript, w *world, format string, args ...any) {
 	ts.Fatalf("%s\n%s", fmt.Sprintf(format, args...), w.describe(ctx))
 }
 
-// startWorld is `world [-real]`: a script's first command, unless it changes
-// files before.
+// startWorld is `world`, a script's first command: -real starts the program
+// itself, -rest a GitHub without GraphQL, -empty one without rung.yaml.
 func startWorld(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) > 1 || len(args) == 1 && args[0] != "-real" {
-		ts.Fatalf("usage: world [-real]")
+	kind := strings.Join(args, " ")
+	if neg || !slices.Contains([]string{"", "-real", "-rest", "-empty"}, kind) {
+		ts.Fatalf("usage: world [-real|-rest|-empty]")
 	}
 	ctx, cancel := bounded()
 	defer cancel()
-	w, err := newWorld(ctx, ts.MkAbs("."))
+	w, err := newWorld(ctx, ts.MkAbs("."), kind == "-empty")
 	ts.Defer(func() { ts.Check(w.close()) })
 	ts.Check(err)
 	ts.Value(theatre{}).(*theatre).world = w
+	w.emu.SetGraphQL(kind != "-rest")
 	start := w.startInside
-	if len(args) == 1 {
+	if kind == "-real" {
 		start = w.startOutside
 	}
 	ts.Check(start(ctx))
@@ -116,7 +119,7 @@ func startWorld(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		ts.Setenv(ref, d)
 	}
-	for len(args) == 0 {
+	for kind != "-real" {
 		v, err := w.rung.view(ctx)
 		if err == nil && (v.Ledger != "" || len(v.Notes) > 0 || v.Repository.ID != 0 && !v.Configured || v.Error != "") {
 			return

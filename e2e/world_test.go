@@ -129,8 +129,8 @@ func (l *logs) tail(n int) string {
 }
 
 // newWorld starts everything but rung, with the repository that lies in repo/
-// of the script's directory.
-func newWorld(ctx context.Context, dir string) (*world, error) {
+// of the script's directory; empty leaves rung.yaml away.
+func newWorld(ctx context.Context, dir string, empty bool) (*world, error) {
 	w := &world{dir: dir, images: map[string]v1.Image{}, sick: map[string]int{}}
 	w.registry = httptest.NewServer(registry.New(registry.Logger(stdlog.New(io.Discard, "", 0))))
 	w.health = httptest.NewServer(http.HandlerFunc(w.answerHealth))
@@ -141,6 +141,9 @@ func newWorld(ctx context.Context, dir string) (*world, error) {
 	files, err := w.repository()
 	if err != nil {
 		return w, err
+	}
+	if empty {
+		delete(files, "rung.yaml")
 	}
 	if err := w.emu.CreateRepository(ctx, githubemu.RepositorySeed{
 		Name: gitops, Public: true, Collaborators: maps.Clone(roles),
@@ -252,8 +255,7 @@ func (w *world) repository() (map[string]string, error) {
 	return whole, nil
 }
 
-// files reads a directory of the script, placeholders filled in. A file named
-// rung.yaml.none takes the default one away.
+// files reads a directory of the script, placeholders filled in.
 func (w *world) files(dir string) (map[string]string, error) {
 	files := map[string]string{}
 	root := filepath.Join(w.dir, dir)
