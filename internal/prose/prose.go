@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/rungbot/rung/internal/promotion"
 )
@@ -37,7 +38,7 @@ func Text(s string, limit int) string {
 			b.WriteString("&gt;")
 		case '&':
 			b.WriteString("&amp;")
-		case '\\', '`', '*', '_', '[', ']', '|', '~', '!', '(', ')':
+		case '\\', '`', '*', '_', '[', ']', '|', '~', '!', '(', ')', '$':
 			b.WriteByte('\\')
 			b.WriteRune(r)
 		case ':':
@@ -49,6 +50,12 @@ func Text(s string, limit int) string {
 			}
 		case '/':
 			if i == 0 {
+				b.WriteString("\u2060")
+			}
+			b.WriteRune(r)
+		case '-':
+			// "GH-12" refers to an issue.
+			if i >= 2 && strings.EqualFold(s[i-2:i], "gh") {
 				b.WriteString("\u2060")
 			}
 			b.WriteRune(r)
@@ -80,8 +87,8 @@ func oneLine(s string, limit int) string {
 		switch {
 		case r == '\n' || r == '\r' || r == '\t' || r == '\u2028' || r == '\u2029':
 			return ' '
-		case r < 0x20 || r == 0x7f || r == 0xfffd || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069:
-			return -1
+		case r == 0xfffd || unicode.Is(unicode.C, r):
+			return -1 // control and format characters: nothing may look like something else
 		}
 		return r
 	}, strings.ToValidUTF8(s, ""))
