@@ -196,9 +196,12 @@ func (p *pass) predecessor(at promotion.Pair, d promotion.Digest) promotion.Pred
 	return f
 }
 
-// readings are the health readings of what is live in a pair: those taken of
-// what this pass has seen land are not there yet.
+// readings are the health readings of what is live in a pair. Of what this pass
+// has seen land there are none yet: those at hand speak of the release before.
 func (p *pass) readings(pair promotion.Pair) []promotion.HealthReading {
+	if p.live[pair].Land.Statement != p.s.Ledger.Live[pair].Land.Statement {
+		return nil
+	}
 	return p.s.Health[pair]
 }
 

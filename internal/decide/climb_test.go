@@ -1,6 +1,7 @@
 package decide_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -157,6 +158,23 @@ func TestWhatSettledBadDoesNotClimb(t *testing.T) {
 	w.publish("1.2.0")
 	w.settled()
 	w.wantLive(at(dev), "1.2.0")
+}
+
+// What a source said of the release before says nothing of the one that this
+// pass sees land.
+func TestALandingIsNotSettledByAnOlderReading(t *testing.T) {
+	source := promotion.HealthSource{Status: "smoke"}
+	w := newWorld(t, func(w *world) { w.env(dev).Health = []promotion.HealthSource{source} })
+	w.publish("1.1.0")
+	for range 10 {
+		w.s.Health[at(dev)] = []promotion.HealthReading{{Source: source, Status: promotion.StatusPass, At: w.s.Now, Since: w.s.Now}}
+		plan := w.step()
+		if got := kinds(plan.Records); slices.Contains(got, "land dev/checkout 1.1.0") {
+			w.wantRecords(plan, "land dev/checkout 1.1.0")
+			return
+		}
+	}
+	t.Fatal("it never lands")
 }
 
 func TestAnAdoptedVersionIsNoCandidate(t *testing.T) {
