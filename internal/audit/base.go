@@ -292,7 +292,11 @@ func (b *baseWalk) attested(s step) error {
 	}
 	for _, pair := range sortedPairs(seen) {
 		if byPair[pair] == nil {
-			b.about(s, pair, UnattestedChange, "a land or adopt record", changeWords(seen[pair]))
+			code := UnattestedChange
+			if len(lands) > 0 {
+				code = ChangeMismatch // a merge that changes more than was promoted
+			}
+			b.about(s, pair, code, "a land or adopt record", changeWords(seen[pair]))
 			mismatch = true
 		}
 	}

@@ -27,6 +27,8 @@ type recorded struct {
 	// at is the index of its ledger commit.
 	at     int
 	commit oid
+	// foreign is true for a record that doesn't belong where it stands.
+	foreign bool
 	// standing is what stood in the pair's open file when a land was written.
 	standing *recorded
 }
@@ -484,6 +486,9 @@ func (s *ledgerStep) commitTo() {
 func (s *ledgerStep) keep(r *recorded) {
 	rec := &r.Record
 	s.report.Records++
+	if r.foreign {
+		return
+	}
 	if rec.IssuedAt.After(s.issued) {
 		s.issued = rec.IssuedAt
 	}

@@ -52,7 +52,7 @@ func parseCommit(id oid, raw []byte) (*commit, error) {
 		switch {
 		case i == 0 && h.key == "tree" && ok:
 			c.tree = o
-		case h.key == "parent" && ok && len(rest) == 0:
+		case i > 0 && h.key == "parent" && ok && len(rest) == 0:
 			c.parents = append(c.parents, o)
 		case i == 0 || h.key == "tree" || h.key == "parent":
 			return nil, fmt.Errorf("header %d is %q: a commit has one tree first, then its parents", i+1, clip(h.key))

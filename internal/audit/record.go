@@ -41,10 +41,12 @@ func (s *ledgerStep) say(r *recorded, code Code, expected, found string) {
 	})
 }
 
-// judge holds one new record to the rules.
+// judge holds one new record to the rules. One that doesn't belong where it
+// stands is not believed.
 func (s *ledgerStep) judge(r *recorded) {
 	rec := &r.Record
 	path, behind := pathOf(rec)
+	r.foreign = true
 	switch {
 	case path == "":
 		s.say(r, RecordUnknown, "a kind that this rung knows", fmt.Sprintf("%s: use a newer rung", rec.Kind))
@@ -59,6 +61,7 @@ func (s *ledgerStep) judge(r *recorded) {
 		s.say(r, ChainBreak, "a new record", "one that stands in ledger commit "+s.statements[r.Statement].commit.String())
 		return
 	}
+	r.foreign = false
 	if !s.chained(r, behind) {
 		return
 	}

@@ -76,6 +76,10 @@ type repository struct {
 	head string
 	// hashed are the objects whose bytes were found to be theirs.
 	hashed map[oid]kind
+
+	// Reused for each loose object.
+	source, stream *bufio.Reader
+	inflate        io.ReadCloser
 }
 
 // openRepository opens the repository that path is, or lies in.
@@ -87,7 +91,7 @@ func openRepository(path string) (*repository, error) {
 	s := filesystem.NewStorageWithOptions(osfs.New(dir), cache.NewObjectLRU(cacheBytes), filesystem.Options{
 		ExclusiveAccess: true, KeepDescriptors: true, LargeObjectThreshold: largeObject, AlternatesFS: osfs.New(string(filepath.Separator)),
 	})
-	r := &repository{dir: dir, storage: s, refs: map[string]oid{}, hashed: map[oid]kind{}}
+	r := &repository{dir: dir, storage: s, refs: map[string]oid{}, hashed: map[oid]kind{}, source: bufio.NewReader(nil), stream: bufio.NewReader(nil)}
 	if err := r.load(); err != nil {
 		_ = s.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -269,12 +273,16 @@ func (r *repository) loose(id oid, keep bool) (kind, []byte, error) {
 		return kindOther, nil, err
 	}
 	defer func() { _ = f.Close() }()
-	source := bufio.NewReader(f)
-	inflated, err := zlib.NewReader(source)
-	if err != nil {
+	r.source.Reset(f)
+	if r.inflate == nil {
+		if r.inflate, err = zlib.NewReader(r.source); err != nil {
+			return kindOther, nil, err
+		}
+	} else if err = r.inflate.(zlib.Resetter).Reset(r.source, nil); err != nil {
 		return kindOther, nil, err
 	}
-	stream := bufio.NewReader(inflated)
+	r.stream.Reset(r.inflate)
+	source, stream := r.source, r.stream
 	head := make([]byte, 0, 32)
 	for len(head) < 32 {
 		b, err := stream.ReadByte()

@@ -1,0 +1,148 @@
+package audit
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rungbot/rung/internal/promotion"
+)
+
+// TestHolds: a repository as rung makes it holds, bare, packed and cloned, and
+// is counted right.
+func TestHolds(t *testing.T) {
+	w := story(t).push()
+	report, found := w.verify(Options{})
+	if found != "" || report.ExitCode() != 0 || !report.OK {
+		t.Fatal(found, report.ExitCode(), show(report))
+	}
+	if report.Promotions != 3 || report.Rollbacks != 1 || report.Releases != 11 || report.Configuration != 1 || len(report.ByHand) != 1 {
+		t.Errorf("%+v", report)
+	}
+	want := promotion.Value{Version: "1.1.0", Digest: digest("checkout", "1.1.0")}
+	if got := report.Environments["dev"]["checkout"]; got != want {
+		t.Errorf("dev/checkout: %v", got)
+	}
+	if !report.TrustOnFirstUse || report.Root != w.key.Public().Fingerprint() {
+		t.Error(report.TrustOnFirstUse, report.Root)
+	}
+	w.git("", "fsck", "--strict", "--no-dangling")
+
+	// A clone with a work tree, from inside it; then the same in one pack.
+	dir := filepath.Join(t.TempDir(), "clone")
+	w.git("", "clone", "-q", w.dir, dir)
+	own := *w
+	own.dir = filepath.Join(dir, "environments", "dev")
+	again, found := own.verify(Options{Root: report.Root, Strict: true})
+	if found != "" || again.TrustOnFirstUse || again.Ledger.Ref != "refs/remotes/origin/rung/ledger" || again.Base.Ref != "refs/remotes/origin/main" || again.Records != report.Records {
+		t.Errorf("in a clone: %+v%s", again, show(again))
+	}
+	w.git("", "gc", "-q", "--prune=now")
+	if loose, _ := filepath.Glob(filepath.Join(w.dir, "objects", "??")); len(loose) > 0 {
+		t.Error("not everything is packed:", loose)
+	}
+	if packed, found := w.verify(Options{}); found != "" || packed.Records != report.Records {
+		t.Error("packed:", show(packed))
+	}
+
+	if report, found := w.verify(Options{Root: newKey(t).Public().Fingerprint()}); found != string(TrustRoot) || report.ExitCode() != 1 {
+		t.Error("another root:", show(report))
+	}
+	if report, found := w.verify(Options{Base: "rung/p/prod/checkout"}); found != string(LandPending) || report.ExitCode() != 0 {
+		t.Error("another base:", show(report))
+	}
+	if report, _ := w.verify(Options{Base: "rung/p/prod/checkout", Strict: true}); report.ExitCode() != 1 || report.OK {
+		t.Error("strict:", report.ExitCode())
+	}
+}
+
+// TestNoRepository: what can't be read is an error, never a report that holds.
+func TestNoRepository(t *testing.T) {
+	empty := t.TempDir()
+	for name, path := range map[string]string{"nothing": filepath.Join(empty, "nowhere"), "no repository": empty} {
+		if report, err := Verify(t.Context(), path, Options{}); err == nil {
+			t.Errorf("%s: %+v", name, report)
+		}
+	}
+	w := story(t).push()
+	w.git("", "config", "extensions.objectFormat", "sha256")
+	if _, err := Verify(t.Context(), w.dir, Options{}); err == nil || !strings.Contains(err.Error(), "sha256") {
+		t.Error(err)
+	}
+}
+
+// copied is the same repository in a directory of its own.
+func (w *world) copied(t *testing.T) *world {
+	t.Helper()
+	own := *w
+	own.TB, own.ctx = t, t.Context()
+	own.dir = filepath.Join(t.TempDir(), "deploy.git")
+	if err := os.CopyFS(own.dir, os.DirFS(w.dir)); err != nil {
+		t.Fatal(err)
+	}
+	return &own
+}
+
+// TestAttacks tampers with a repository that holds: its twin keeps holding, and
+// what is found is exactly what was done.
+func TestAttacks(t *testing.T) {
+	w := story(t).push()
+	w.git("", "gc", "-q", "--prune=now") // few files to copy
+	for _, a := range attacks {
+		t.Run(strings.ReplaceAll(fmt.Sprintf("%d %s", a.row, a.name), " ", "_"), func(t *testing.T) {
+			t.Parallel()
+			own := w.copied(t)
+			if report, found := own.verify(Options{}); found != "" {
+				t.Fatal("the twin does not hold:", show(report))
+			}
+			a.do(own)
+			report, found := own.verify(Options{})
+			if found != a.want || report.ExitCode() != a.exit || report.OK != (a.exit == 0) {
+				t.Errorf("found %q, exit %d, want %q, exit %d%s", found, report.ExitCode(), a.want, a.exit, show(report))
+			}
+		})
+	}
+}
+
+// ridden is a repository with one promotion.
+func ridden(t *testing.T, r ride) *world {
+	t.Helper()
+	w := newWorld(t)
+	w.start()
+	w.quarantine(promotion.RecordQuarantine, digest("checkout", "6.6.6"))
+	r.pair, r.version = pair("staging", "checkout"), cmp.Or(r.version, "1.1.0")
+	for path, text := range r.mergeFiles {
+		if path == kustomization("staging") { // more bytes in the same file
+			edited, _ := w.edited(w.base, r.pair, value("checkout", r.version))
+			r.mergeFiles = map[string]string{path: edited + text + "\n"}
+		}
+	}
+	w.promote(r)
+	return w.push()
+}
+
+// TestCrooked: promotions that go wrong in the making. The twin is the same
+// ride without what is wrong with it.
+func TestCrooked(t *testing.T) {
+	for _, twin := range []ride{{}, {squash: true}, {byHand: true}, {squash: true, byHand: true}} {
+		if report, found := ridden(t, twin).verify(Options{}); found != "" {
+			t.Fatalf("the twin %+v does not hold: %s", twin, show(report))
+		}
+	}
+	for _, c := range crooked {
+		t.Run(strings.ReplaceAll(fmt.Sprintf("%d %s", c.row, c.name), " ", "_"), func(t *testing.T) {
+			t.Parallel()
+			report, found := ridden(t, c.ride).verify(Options{})
+			exit := 1
+			if found == "" || found == string(Override) {
+				exit = 0
+			}
+			if found != c.want || report.ExitCode() != exit {
+				t.Errorf("found %q, exit %d, want %q, exit %d%s", found, report.ExitCode(), c.want, exit, show(report))
+			}
+		})
+	}
+}
