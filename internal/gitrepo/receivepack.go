@@ -94,8 +94,11 @@ func (r *Remote) encodePush(caps receiveCaps, updates []RefUpdate, entries []pac
 		use  bool
 		name string
 	}{
-		{caps.sideBand, "side-band-64k"}, {caps.atomic && len(updates) > 1, "atomic"},
-		{caps.quiet, "quiet"}, {caps.objectFormat, "object-format=sha1"}, {true, "agent=" + r.options.Agent},
+		{caps.sideBand, "side-band-64k"},
+		{caps.atomic && len(updates) > 1, "atomic"},
+		{caps.quiet, "quiet"},
+		{caps.objectFormat, "object-format=sha1"},
+		{true, "agent=" + r.options.Agent},
 	} {
 		if f.use {
 			features = append(features, f.name)
@@ -141,7 +144,7 @@ type pushAnswer struct {
 // parsePush reads the report, inside the side band or not.
 func parsePush(body io.Reader, sideBand bool) (pushAnswer, error) {
 	var answer pushAnswer
-	report := io.Reader(io.LimitReader(body, maxReport))
+	var report io.Reader = io.LimitReader(body, maxReport)
 	if sideBand {
 		data, messages, err := splitSideBand(body)
 		answer.messages = messages

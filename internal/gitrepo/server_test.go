@@ -394,12 +394,6 @@ func (b *bare) head(ref string) promotion.Hash {
 	return promotion.Hash(strings.TrimSpace(out))
 }
 
-// file is a file's content at a revision.
-func (b *bare) file(rev, path string) string {
-	b.t.Helper()
-	return run(b.t, b.dir, nil, "git", "cat-file", "blob", rev+":"+path)
-}
-
 func (b *bare) fsck() {
 	b.t.Helper()
 	if out, err := try(b.dir, nil, "git", "fsck", "--strict", "--full"); err != nil {

@@ -147,12 +147,16 @@ func TestApplyRefuses(t *testing.T) {
 		mismatch *MismatchError
 		err      string
 	}{
-		{"gone", with(func(c *promotion.PlaceChange) { c.Locator = "image:0:c.image" }),
+		{
+			"gone", with(func(c *promotion.PlaceChange) { c.Locator = "image:0:c.image" }),
 			&MismatchError{Path: "f.yaml", Locator: "image:0:c.image", Want: older, Missing: true},
-			"f.yaml: there is no place image:0:c.image, which the record says held 1.4.1"},
-		{"another value", with(func(c *promotion.PlaceChange) { c.Before.Version = "1.4.0" }),
+			"f.yaml: there is no place image:0:c.image, which the record says held 1.4.1",
+		},
+		{
+			"another value", with(func(c *promotion.PlaceChange) { c.Before.Version = "1.4.0" }),
 			&MismatchError{Path: "f.yaml", Locator: "image:0:a.image", Want: promotion.Value{Version: "1.4.0"}, Got: older},
-			"f.yaml: image:0:a.image holds 1.4.1, but the record says 1.4.0"},
+			"f.yaml: image:0:a.image holds 1.4.1, but the record says 1.4.0",
+		},
 		{"another file", with(func(c *promotion.PlaceChange) { c.Path = "g.yaml" }), nil, `f.yaml: a change to "g.yaml" was given for this file`},
 		{"twice", []promotion.PlaceChange{a, a}, nil, "f.yaml: two changes were given for image:0:a.image"},
 		{"nothing", with(func(c *promotion.PlaceChange) { c.After = promotion.Value{} }), nil, "f.yaml:1:12: there would be neither a version nor a digest here"},

@@ -18,7 +18,6 @@ type spec struct {
 	b      strings.Builder
 	n      int
 	places int
-	doc    int
 }
 
 // The holes of a drawn file: a version, a digest, and a digest behind a version or name.
