@@ -72,7 +72,7 @@ func (v *verifier) judgeBase(ctx context.Context, l *ledgerWalk, head oid) error
 		return err
 	}
 	b.leftover()
-	return nil
+	return b.authorizations()
 }
 
 // walk learns the graph below the head.

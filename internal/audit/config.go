@@ -9,6 +9,9 @@ import (
 	"github.com/rungbot/rung/internal/promotion"
 )
 
+// policiesDirectory holds the policies that rung.yaml may bind.
+const policiesDirectory = "policies"
+
 // configuration reads pipelines and places out of trees, each once.
 type configuration struct {
 	*objects
@@ -38,7 +41,11 @@ func (c *configuration) pipelineAt(tree oid) (*promotion.Pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	key := root.id.String() + parts.id.String()
+	policies, err := c.lookup(tree, policiesDirectory)
+	if err != nil {
+		return nil, err
+	}
+	key := root.id.String() + parts.id.String() + policies.id.String()
 	if p, known := c.pipelines[key]; known {
 		return p, nil
 	}
@@ -61,7 +68,15 @@ func (c *configuration) pipelineAt(tree oid) (*promotion.Pipeline, error) {
 			}
 		}
 	}
-	p := pipeline.Load(files, pipeline.Options{}).Pipeline
+	var names []string
+	rules, err := c.files(tree, policiesDirectory)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rules {
+		names = append(names, r.path)
+	}
+	p := pipeline.Load(files, pipeline.Options{PolicyFiles: names}).Pipeline
 	if len(c.pipelines) >= maxCached {
 		clear(c.pipelines)
 	}
@@ -192,6 +207,6 @@ func environmentOf(path string, p *promotion.Pipeline) *promotion.EnvironmentSpe
 // governs reports whether a path decides about promotions: configuration,
 // policies, owners, workflows.
 func governs(path string, p *promotion.Pipeline) bool {
-	return pipeline.IsConfigPath(path) || strings.HasPrefix(path, pipeline.PartsDirectory+"/") || strings.HasPrefix(path, "policies/") ||
+	return pipeline.IsConfigPath(path) || strings.HasPrefix(path, pipeline.PartsDirectory+"/") || strings.HasPrefix(path, policiesDirectory+"/") ||
 		slices.Contains(p.PolicyPaths, path) || strings.HasPrefix(path, ".github/") || path == "CODEOWNERS" || path == "docs/CODEOWNERS"
 }

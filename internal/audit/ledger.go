@@ -80,8 +80,9 @@ type ledgerWalk struct {
 	initial []*recorded         // adopts of what was found when the ledger began
 	ranges  []*recorded
 	// proposals are the propose records of each ledger commit.
-	proposals map[oid][]*recorded
-	baseRef   string
+	proposals  map[oid][]*recorded
+	authorized []*recorded
+	baseRef    string
 }
 
 // walkLedger reads the ledger from a tip.
@@ -498,6 +499,9 @@ func (s *ledgerStep) keep(r *recorded) {
 	switch rec.Kind {
 	case promotion.RecordPropose:
 		s.proposals[r.commit] = append(s.proposals[r.commit], r)
+		return
+	case promotion.RecordAuthorize:
+		s.authorized = append(s.authorized, r)
 		return
 	case promotion.RecordQuarantine, promotion.RecordUnquarantine:
 		s.bars[rec.Digest] = *rec

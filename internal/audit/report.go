@@ -93,6 +93,10 @@ const (
 	HeadMismatch Code = "HEAD_MISMATCH"
 	// RollbackTarget: a rollback to what never was live there.
 	RollbackTarget Code = "ROLLBACK_TARGET"
+	// PolicyMismatch: an authorize was not judged by the policies of its base.
+	PolicyMismatch Code = "POLICY_MISMATCH"
+	// ApprovalMismatch: too few approvals for the environment's rule.
+	ApprovalMismatch Code = "APPROVAL_MISMATCH"
 	// Quarantined: a barred digest was promoted.
 	Quarantined Code = "QUARANTINED"
 )

@@ -279,7 +279,9 @@ type ride struct {
 	branchFiles map[string]string // more in the promotion commit
 	mergeFiles  map[string]string // more in the merge
 	record      func(*promotion.Record)
+	authorize   func(*promotion.Record)
 	landed      func(*promotion.Record)
+	executable  bool // the merge sets the file's mode
 	otherHead   bool // merge another commit than was authorised
 	onlyOpen    bool // stop before the merge
 	noLand      bool // stop before the land
@@ -319,6 +321,9 @@ func (w *world) propose(r ride) (head promotion.Hash, authorized promotion.Ledge
 		a := e.Record
 		a.Kind, a.Previous, a.IssuedAt = promotion.RecordAuthorize, nil, time.Time{}
 		a.PullRequest = &promotion.RecordPullRequest{Number: w.number, Head: head, Tree: tree}
+		if r.authorize != nil {
+			r.authorize(&a)
+		}
 		authorized = w.append("", a)[0]
 	}
 	if r.withdrawn {
@@ -344,7 +349,11 @@ func (w *world) promote(r ride) promotion.LedgerEntry {
 	files := map[string]string{kustomization(string(r.pair.Environment)): text}
 	maps.Copy(files, r.branchFiles)
 	maps.Copy(files, r.mergeFiles)
-	tree, err := w.remote.Rewrite(w.ctx, w.tree(first), edits(files))
+	changes := edits(files)
+	if path := kustomization(string(r.pair.Environment)); r.executable {
+		changes[path] = gitrepo.FileChange{Data: changes[path].Data, Mode: gitrepo.ModeExecutable}
+	}
+	tree, err := w.remote.Rewrite(w.ctx, w.tree(first), changes)
 	w.ok(err)
 	parents := []promotion.Hash{first, head}
 	method := "merge"

@@ -1,0 +1,103 @@
+package audit
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rungbot/rung/internal/ledger"
+	"github.com/rungbot/rung/internal/promotion"
+)
+
+// authorizations holds each authorize record to the base commit that it was
+// judged at: the policies are those of that commit, and the approvals satisfy
+// the environment's rule there. Who may approve is as it was recorded.
+func (b *baseWalk) authorizations() error {
+	for _, r := range b.ledger.authorized {
+		rec := &r.Record
+		say := func(code Code, expected, found string) {
+			b.find(Finding{
+				Code: code, Object: r.commit.String() + ":" + r.path, Environment: rec.Environment, Artifact: r.pair().Artifact,
+				Expected: clip(expected), Found: clip(found),
+			})
+		}
+		id, ok := parseOID(rec.Base.Judged)
+		if _, there := b.parents[id]; !ok || !there {
+			say(PolicyMismatch, "judged at a commit of the base branch", "judged at "+string(rec.Base.Judged))
+			continue
+		}
+		c, err := b.commit(id)
+		if err != nil {
+			return err
+		}
+		p, err := b.pipelineAt(c.tree)
+		if err != nil {
+			return err
+		}
+		var env *promotion.EnvironmentSpec
+		if p != nil {
+			env, _ = p.Environment(rec.Environment)
+		}
+		if env == nil {
+			say(PolicyMismatch, "an environment that rung.yaml has where it was judged", "none")
+			continue
+		}
+		text, err := b.policyProblem(c.tree, env, rec)
+		if err != nil {
+			return err
+		}
+		if text != "" {
+			say(PolicyMismatch, "the policies at "+id.String(), text)
+		}
+		if n := approvals(rec); rec.Restores == "" && n < env.Approvals.Required {
+			say(ApprovalMismatch, fmt.Sprintf("%d approvals of the head by people who did not cause it", env.Approvals.Required), fmt.Sprint(n))
+		}
+	}
+	return nil
+}
+
+// policyProblem compares the policies of a record with the files of a tree.
+func (b *baseWalk) policyProblem(tree oid, env *promotion.EnvironmentSpec, rec *promotion.Record) (string, error) {
+	for _, path := range env.Policies {
+		if !slices.ContainsFunc(rec.Policies, func(p promotion.RecordPolicy) bool { return p.Path == path }) {
+			return path + " was not judged", nil
+		}
+	}
+	for _, p := range rec.Policies {
+		e, err := b.lookup(tree, p.Path)
+		if err != nil {
+			return "", err
+		}
+		if !e.regular() {
+			return p.Path + " is not there", nil
+		}
+		data, err := b.read(e.id, kindBlob)
+		if err != nil {
+			return "", err
+		}
+		if got := ledger.Digest(data); got != p.Digest {
+			return fmt.Sprintf("%s is %s, judged was %s", p.Path, got, p.Digest), nil
+		}
+	}
+	return "", nil
+}
+
+// approvals counts the people who approved the head and did not cause the
+// promotion.
+func approvals(rec *promotion.Record) int {
+	var people []promotion.Person
+	for _, a := range rec.Approvals {
+		same := func(p promotion.Person) bool { return samePerson(p, a.Person) }
+		if a.Commit == headOf(rec) && !slices.ContainsFunc(people, same) && !slices.ContainsFunc(rec.Causers, same) {
+			people = append(people, a.Person)
+		}
+	}
+	return len(people)
+}
+
+func samePerson(a, b promotion.Person) bool {
+	if a.ID != 0 && b.ID != 0 {
+		return a.ID == b.ID
+	}
+	return strings.EqualFold(a.Login, b.Login)
+}
