@@ -260,3 +260,24 @@ func TestAFreshStartWritesNothing(t *testing.T) {
 	w.Wait("the version has climbed and come back", c.act, explain)
 	fresh("at the end")
 }
+
+// TestTwoReplicasMakeOneWorld lets two replicas hear and do everything at once:
+// the compare-and-swap of the ledger decides who was first, and the other looks
+// again.
+func TestTwoReplicasMakeOneWorld(t *testing.T) {
+	want, _ := undisturbed(t)
+	w := world.Start(t, binary, options(nil))
+	a, b := w.Serve("a"), w.Serve("b")
+	w.Receive(a, b)
+	c := &cast{t: t, World: w}
+	w.Wait("the version has climbed and come back", c.act, func() string {
+		return w.Describe(environments...) + "\nA: " + a.Log() + "\nB: " + b.Log()
+	})
+	w.Quiet()
+	rest(w)
+	if got := w.Describe(environments...); got != want {
+		t.Errorf("two replicas end in another world.\n--- one\n%s\n--- two\n%s", want, got)
+	}
+	a.Stop()
+	b.Stop()
+}

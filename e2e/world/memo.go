@@ -61,9 +61,42 @@ func ask[T any](m *memo, key string, f func() (T, error)) (T, error) {
 	return v, err
 }
 
-// MergeBase is the store's, once.
+// MergeBase is the store's, once; of two commits in one line it is the older.
 func (m *memo) MergeBase(ctx context.Context, a, b string) (string, error) {
+	for _, ends := range [][2]string{{a, b}, {b, a}} {
+		if _, ok := m.line(ctx, ends[0], ends[1]); ok {
+			return ends[1], nil
+		}
+	}
 	return ask(m, "base "+a+" "+b, func() (string, error) { return m.Repository.MergeBase(ctx, a, b) })
+}
+
+// Log is the store's, once; the commits of one line are read from it.
+func (m *memo) Log(ctx context.Context, tip string, exclude []string, limit int) ([]gitstore.Commit, error) {
+	if len(exclude) == 1 {
+		if commits, ok := m.line(ctx, tip, exclude[0]); ok && len(commits) <= limit {
+			return commits, nil
+		}
+	}
+	return ask(m, fmt.Sprint("log ", tip, exclude, limit), func() ([]gitstore.Commit, error) { return m.Repository.Log(ctx, tip, exclude, limit) })
+}
+
+// line is the commits from tip back to before from, newest first, where they
+// stand in one line of a few commits without a merge.
+func (m *memo) line(ctx context.Context, tip, from string) ([]gitstore.Commit, bool) {
+	var commits []gitstore.Commit
+	for range 20 {
+		if tip == from {
+			return commits, true
+		}
+		c, err := m.ReadCommit(ctx, tip)
+		if err != nil || len(c.Parents) != 1 {
+			return nil, false
+		}
+		commits = append(commits, c)
+		tip = c.Parents[0]
+	}
+	return nil, false
 }
 
 // Diff is the store's, once.
@@ -71,7 +104,15 @@ func (m *memo) Diff(ctx context.Context, a, b string) ([]string, error) {
 	return ask(m, "diff "+a+" "+b, func() ([]string, error) { return m.Repository.Diff(ctx, a, b) })
 }
 
-// Log is the store's, once.
-func (m *memo) Log(ctx context.Context, tip string, exclude []string, limit int) ([]gitstore.Commit, error) {
-	return ask(m, fmt.Sprint("log ", tip, exclude, limit), func() ([]gitstore.Commit, error) { return m.Repository.Log(ctx, tip, exclude, limit) })
+// MergeTree is the store's, once.
+func (m *memo) MergeTree(ctx context.Context, ours, theirs string) (string, []string, error) {
+	type merged struct {
+		tree      string
+		conflicts []string
+	}
+	out, err := ask(m, "merge "+ours+" "+theirs, func() (merged, error) {
+		tree, conflicts, err := m.Repository.MergeTree(ctx, ours, theirs)
+		return merged{tree, conflicts}, err
+	})
+	return out.tree, out.conflicts, err
 }

@@ -6,8 +6,8 @@
 // processes that were started in it. Invariants: rung meets the rest over HTTP
 // alone; the same versions have the same digests in every World; what a World
 // tells of git it was told by stock git or by the emulator, never by rung's own
-// code. Webhooks go to the one process that Receive names, and fail while it is
-// not running.
+// code. Webhooks go to the processes that Receive names, and fail while none of
+// them is running.
 //
 // Concurrency: a World is used by one test; hooks of the emulator may call Kill,
 // Stop and Continue from other goroutines. What it does not do: it decides
@@ -16,6 +16,7 @@
 package world
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
@@ -32,6 +33,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -240,26 +242,42 @@ func (h *health) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 // post carries webhooks to whoever receives them now.
 type post struct {
 	mu sync.Mutex
-	to *Process
+	to []*Process
 }
 
 var errNobody = errors.New("nobody is listening")
 
-// RoundTrip delivers, or fails as a refused connection does.
+// RoundTrip delivers to all and answers as the last one does, or fails as a
+// refused connection does.
 func (p *post) RoundTrip(r *http.Request) (*http.Response, error) {
 	p.mu.Lock()
-	to := p.to
+	to := slices.Clone(p.to)
 	p.mu.Unlock()
-	if to == nil || !to.Running() {
+	to = slices.DeleteFunc(to, func(p *Process) bool { return !p.Running() })
+	if len(to) == 0 {
 		return nil, errNobody
 	}
-	out := r.Clone(r.Context())
-	out.URL.Host, out.Host = to.Addr, to.Addr
-	return http.DefaultTransport.RoundTrip(out)
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	for i, process := range to {
+		out := r.Clone(r.Context())
+		out.URL.Host, out.Host = process.Addr, process.Addr
+		out.Body = io.NopCloser(bytes.NewReader(body))
+		res, err := http.DefaultTransport.RoundTrip(out)
+		if i == len(to)-1 {
+			return res, err
+		}
+		if err == nil {
+			_ = res.Body.Close()
+		}
+	}
+	return nil, errNobody
 }
 
-// Receive says which process webhooks go to; nil is nobody.
-func (w *World) Receive(p *Process) {
+// Receive says which processes webhooks go to; none is nobody.
+func (w *World) Receive(p ...*Process) {
 	w.post.mu.Lock()
 	defer w.post.mu.Unlock()
 	w.post.to = p
