@@ -12,8 +12,14 @@ import (
 func TestWhoMayUseWhichCommand(t *testing.T) {
 	for _, c := range []struct{ line, needs string }{
 		{"/why", "read"},
-		{"/hold", "write"}, {"/resume", "write"}, {"/retry", "write"}, {"/rollback", "write"}, {"/quarantine", "write"},
-		{"/freeze dev stop", "maintain"}, {"/unfreeze dev", "maintain"}, {"/adopt fine", "maintain"},
+		{"/hold", "write"},
+		{"/resume", "write"},
+		{"/retry", "write"},
+		{"/rollback", "write"},
+		{"/quarantine", "write"},
+		{"/freeze dev stop", "maintain"},
+		{"/unfreeze dev", "maintain"},
+		{"/adopt fine", "maintain"},
 		{"/unquarantine fine", "write"},
 	} {
 		for i, permission := range []string{"none", "read", "triage", "write", "maintain", "admin"} {

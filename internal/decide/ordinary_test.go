@@ -17,15 +17,18 @@ func TestTheCheckOfOrdinaryPullRequests(t *testing.T) {
 		"nothing of rung's": {promotion.Impact{}, "success", "No promotion here", []string{"touches no place where rung writes a version"}},
 		"a version by hand": {promotion.Impact{Places: places}, "success", "Changes versions by hand", []string{"Changes **checkout** in **prod** by hand: `1.0.0` (`sha256:000000000000`) → `9.0.0`", "recorded as a change by hand"}},
 		"a quarantined digest": {
-			promotion.Impact{Places: places, Quarantined: []promotion.Digest{digest("0.1.0")}}, "failure", "Brings in a quarantined digest",
+			promotion.Impact{Places: places, Quarantined: []promotion.Digest{digest("0.1.0")}},
+			"failure", "Brings in a quarantined digest",
 			[]string{"is quarantined since 2025-06-02 10:00:00 UTC: it leaks", "`/unquarantine`", "by hand: `1.0.0`"},
 		},
 		"a configuration error": {
 			promotion.Impact{Governs: true, Problems: []promotion.ConfigProblem{{Path: "rung.yaml", Line: 3, Column: 7, Text: "unknown field <soack>, did you mean @soak?"}}},
-			"failure", "1 configuration error(s)", []string{"`rung.yaml:3:7` unknown field &lt;soack&gt;, did you mean @\u2060soak?"},
+			"failure", "1 configuration error(s)",
+			[]string{"`rung.yaml:3:7` unknown field &lt;soack&gt;, did you mean @\u2060soak?"},
 		},
 		"configuration": {
-			promotion.Impact{Governs: true, Summary: []string{"prod: soak 1h0m0s → 0s"}}, "success", "Changes configuration, no promotion",
+			promotion.Impact{Governs: true, Summary: []string{"prod: soak 1h0m0s → 0s"}},
+			"success", "Changes configuration, no promotion",
 			[]string{"prod: soak 1h0m0s → 0s", "never merges such a pull request by itself"},
 		},
 		"not examined": {promotion.Impact{Error: "the files can't be read: 502", Governs: true, Places: places}, "action_required", "Could not be examined", []string{"the files can't be read: 502"}},
