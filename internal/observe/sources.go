@@ -37,9 +37,8 @@ type available struct {
 // time to look without one.
 func (p *pass) registry(ctx context.Context) error {
 	p.s.Available = map[promotion.Artifact]promotion.Availability{}
-	var mu sync.Mutex
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(atOnce)
+	var mu sync.Mutex // guards the two maps while others ask
+	var asks []func(context.Context)
 	for _, spec := range p.s.Pipeline.Artifacts {
 		a := p.mem.registry[spec.Name]
 		if a == nil || a.image != spec.Image {
@@ -55,12 +54,26 @@ func (p *pass) registry(ctx context.Context) error {
 			continue
 		}
 		lowest := p.lowest(spec.Name)
-		g.Go(func() error {
+		asks = append(asks, func(ctx context.Context) {
 			answer := p.ask(ctx, &spec, a.answer, lowest)
 			mu.Lock()
 			defer mu.Unlock()
 			a.answer, a.at = answer, p.s.Now
 			p.s.Available[spec.Name] = answer
+		})
+	}
+	return sideBySide(ctx, asks)
+}
+
+// sideBySide asks several sources at once, a bounded number at a time. It is
+// begun when everything to ask has been gathered: until then the memory belongs
+// to the pass alone.
+func sideBySide(ctx context.Context, asks []func(context.Context)) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(atOnce)
+	for _, ask := range asks {
+		g.Go(func() error {
+			ask(ctx)
 			return nil
 		})
 	}
@@ -227,9 +240,8 @@ func (p *pass) watched(pair promotion.Pair) bool {
 // those that an open promotion stands on.
 func (p *pass) health(ctx context.Context) error {
 	p.s.Health = map[promotion.Pair][]promotion.HealthReading{}
-	var mu sync.Mutex
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(atOnce)
+	var mu sync.Mutex // guards the two maps while others ask
+	var asks []func(context.Context)
 	for pair, live := range p.s.Ledger.Live {
 		env, ok := p.s.Pipeline.Environment(pair.Environment)
 		if !ok || live.Land.Record.Artifact == nil {
@@ -249,7 +261,7 @@ func (p *pass) health(ctx context.Context) error {
 			if !active {
 				continue
 			}
-			g.Go(func() error {
+			asks = append(asks, func(ctx context.Context) {
 				r := p.sample(ctx, source, pair, &live)
 				mu.Lock()
 				defer mu.Unlock()
@@ -259,11 +271,10 @@ func (p *pass) health(ctx context.Context) error {
 				}
 				p.mem.health[key] = r
 				p.s.Health[pair] = append(p.s.Health[pair], r)
-				return nil
 			})
 		}
 	}
-	if err := g.Wait(); err != nil {
+	if err := sideBySide(ctx, asks); err != nil {
 		return err
 	}
 	clear(p.mem.statuses)
