@@ -97,7 +97,8 @@ func ready(ctx context.Context, url string) (bool, error) {
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return false, nil // it does not listen yet
+		return false, nil //nolint:nilerr // it does not listen yet
 	}
-	return resp.StatusCode == http.StatusOK, resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
+	return resp.StatusCode == http.StatusOK, nil
 }

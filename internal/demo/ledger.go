@@ -140,7 +140,7 @@ func (r *ledgerReader) read(ctx context.Context, c gitstore.Commit) error {
 		}
 		parent = p.Tree
 	}
-	blobs, err := r.changed(ctx, parent, c.Tree, "")
+	blobs, err := r.changed(ctx, parent, c.Tree)
 	if err != nil {
 		return err
 	}
@@ -165,7 +165,7 @@ func (r *ledgerReader) read(ctx context.Context, c gitstore.Commit) error {
 
 // changed lists the record files of a tree that another has not, in the order
 // of the tree.
-func (r *ledgerReader) changed(ctx context.Context, from, to, prefix string) ([]string, error) {
+func (r *ledgerReader) changed(ctx context.Context, from, to string) ([]string, error) {
 	was := map[string]string{}
 	if from != "" {
 		entries, err := r.git.ReadTree(ctx, from)
@@ -185,7 +185,7 @@ func (r *ledgerReader) changed(ctx context.Context, from, to, prefix string) ([]
 		switch {
 		case was[e.Name] == e.ID:
 		case e.Mode == "40000":
-			below, err := r.changed(ctx, was[e.Name], e.ID, prefix+e.Name+"/")
+			below, err := r.changed(ctx, was[e.Name], e.ID)
 			if err != nil {
 				return nil, err
 			}

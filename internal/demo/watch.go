@@ -20,8 +20,7 @@ type watcher struct {
 	teller *teller
 	ledger *ledgerReader
 
-	pulls  map[int]*pullSeen
-	closed bool // no more looks
+	pulls map[int]*pullSeen
 }
 
 // pullSeen is what was told of a pull request.
