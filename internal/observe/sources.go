@@ -177,7 +177,12 @@ func (p *pass) history(ctx context.Context) error {
 			return err
 		}
 		p.s.Ledger.History[pair] = entries
-		if wanted || barred || !good {
+		if changed {
+			// What was live until now may be what a rollback in this very pass
+			// goes back to.
+			entries = append([]promotion.LiveEntry{live}, entries...)
+		}
+		if wanted || barred || changed || !good {
 			p.serves(ctx, pair, entries)
 		}
 	}

@@ -2,6 +2,8 @@ package promotion
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -194,14 +196,11 @@ func (l *LedgerState) Barred(d Digest) (LedgerEntry, bool) {
 	if ok && e.Record.Kind == RecordQuarantine {
 		return e, true
 	}
-	for _, q := range l.Quarantine {
-		if q.Record.Kind != RecordQuarantine {
-			continue
-		}
-		for _, c := range q.Record.Children {
-			if c == d {
-				return q, true
-			}
+	// By digest, so that a shared child names the same record every time.
+	for _, barred := range slices.Sorted(maps.Keys(l.Quarantine)) {
+		q := l.Quarantine[barred]
+		if q.Record.Kind == RecordQuarantine && slices.Contains(q.Record.Children, d) {
+			return q, true
 		}
 	}
 	return LedgerEntry{}, false
