@@ -24,8 +24,9 @@ func encodePack(entries []packEntry) ([]byte, error) {
 	b.WriteString("PACK")
 	b.Write(binary.BigEndian.AppendUint32(nil, packfile.VersionSupported))
 	b.Write(binary.BigEndian.AppendUint32(nil, uint32(len(entries)))) // #nosec G115 -- bounded by what may be pending
+	var z deflater
 	for _, e := range entries {
-		if err := encodeEntry(&b, e); err != nil {
+		if err := z.encodeEntry(&b, e); err != nil {
 			return nil, fmt.Errorf("pack %s: %w", e.id, err)
 		}
 	}
@@ -35,18 +36,18 @@ func encodePack(entries []packEntry) ([]byte, error) {
 }
 
 // encodeEntry writes one object.
-func encodeEntry(b *bytes.Buffer, e packEntry) error {
+func (z *deflater) encodeEntry(b *bytes.Buffer, e packEntry) error {
 	diff := difference(e)
 	var small, whole []byte
 	var err error
 	if diff != nil {
-		if small, err = deflate(diff); err != nil {
+		if small, err = z.deflate(diff); err != nil {
 			return err
 		}
 	}
 	// A difference below a tenth of the object needs no comparing.
 	if diff == nil || len(small)+len(id{}) >= len(e.data)/10 {
-		if whole, err = deflate(e.data); err != nil {
+		if whole, err = z.deflate(e.data); err != nil {
 			return err
 		}
 	}
@@ -85,13 +86,22 @@ func writeEntryHeader(b *bytes.Buffer, kind plumbing.ObjectType, size int) {
 	b.WriteByte(head)
 }
 
-func deflate(data []byte) ([]byte, error) {
+// deflater compresses objects one after the other with one compressor: a new
+// one takes about a megabyte, and most objects are small. The zero value is
+// ready.
+type deflater struct{ w *zlib.Writer }
+
+func (z *deflater) deflate(data []byte) ([]byte, error) {
 	var b bytes.Buffer
-	w := zlib.NewWriter(&b)
-	if _, err := w.Write(data); err != nil {
+	if z.w == nil {
+		z.w = zlib.NewWriter(&b)
+	} else {
+		z.w.Reset(&b)
+	}
+	if _, err := z.w.Write(data); err != nil {
 		return nil, err
 	}
-	if err := w.Close(); err != nil {
+	if err := z.w.Close(); err != nil {
 		return nil, err
 	}
 	return b.Bytes(), nil

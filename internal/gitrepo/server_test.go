@@ -346,7 +346,7 @@ func (b *bare) loose(kind, data string) string {
 	if _, err := os.Stat(file); err == nil {
 		return hash
 	}
-	packed, err := deflate([]byte(raw))
+	packed, err := new(deflater).deflate([]byte(raw))
 	if err != nil {
 		b.t.Fatal(err)
 	}
