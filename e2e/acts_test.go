@@ -61,6 +61,13 @@ var acts = map[string]act{
 	"restart":       {"restart [-wipe]: without the data directory", [2]int{0, 1}, doRestart},
 	"repository":    {"repository OWNER/NAME: another one of carol's, with the App", [2]int{1, 1}, doRepository},
 	"dispatch-from": {"dispatch-from OWNER/NAME ARTIFACT VERSION by PERSON: tell rung from there", [2]int{5, 5}, doDispatchFrom},
+	"fault":         {"fault KIND [ROUTE]: the next such request goes wrong", [2]int{1, 2}, doFault},
+	"mergeable":     {"mergeable unknown COUNT: for so many readings", [2]int{2, 2}, doMergeable},
+	"installation":  {"installation suspend|unsuspend|remove|add", [2]int{1, 1}, doInstallation},
+	"rename":        {"rename OWNER/NAME: the GitOps repository", [2]int{1, 1}, doRename},
+	"archive":       {"archive on|off", [2]int{1, 1}, doArchive},
+	"expire-tokens": {"expire-tokens: as if an hour had passed", [2]int{0, 0}, doExpireTokens},
+	"rewind":        {"rewind PERSON: force main back by a commit", [2]int{1, 1}, doRewind},
 	"forget-counts": {"forget-counts: count what is asked of GitHub anew", [2]int{0, 0}, doForgetCounts},
 	"post":          {"post STATUS FILE unsigned|forged|signed EVENT: a webhook by hand, and its answer", [2]int{4, 4}, doPost},
 }
@@ -104,7 +111,7 @@ func doUnpublish(_ context.Context, w *world, args []string) (map[string]string,
 }
 
 func doDispatch(_ context.Context, w *world, args []string) (map[string]string, error) {
-	return nil, w.emu.Dispatch(gitops, args[3], "artifact-published", map[string]any{"artifact": args[0], "version": args[1]})
+	return nil, w.emu.Dispatch(w.name, args[3], "artifact-published", map[string]any{"artifact": args[0], "version": args[1]})
 }
 
 func number(s string) (int, error) {
@@ -121,7 +128,7 @@ func doReview(ctx context.Context, w *world, args []string) (map[string]string, 
 		return nil, err
 	}
 	event := map[string]string{"approve": "APPROVE", "reject": "REQUEST_CHANGES", "comment": "COMMENT"}[args[1]]
-	id, err := w.emu.Review(ctx, gitops, n, args[0], event, "as the story says")
+	id, err := w.emu.Review(ctx, w.name, n, args[0], event, "as the story says")
 	return map[string]string{"REVIEW": strconv.FormatInt(id, 10)}, err
 }
 
@@ -134,7 +141,7 @@ func doDismiss(ctx context.Context, w *world, args []string) (map[string]string,
 	if err != nil {
 		return nil, err
 	}
-	return nil, w.emu.DismissReview(ctx, gitops, n, args[0], id)
+	return nil, w.emu.DismissReview(ctx, w.name, n, args[0], id)
 }
 
 // doComment takes \n in a text as a line feed.
@@ -143,7 +150,7 @@ func doComment(ctx context.Context, w *world, args []string) (map[string]string,
 	if err != nil {
 		return nil, err
 	}
-	id, err := w.emu.Comment(ctx, gitops, n, args[0], strings.ReplaceAll(args[2], `\n`, "\n"))
+	id, err := w.emu.Comment(ctx, w.name, n, args[0], strings.ReplaceAll(args[2], `\n`, "\n"))
 	return map[string]string{"COMMENT": strconv.FormatInt(id, 10)}, err
 }
 
@@ -152,7 +159,7 @@ func doEditComment(ctx context.Context, w *world, args []string) (map[string]str
 	if err != nil {
 		return nil, err
 	}
-	return nil, w.emu.EditComment(ctx, gitops, args[0], id, args[2])
+	return nil, w.emu.EditComment(ctx, w.name, args[0], id, args[2])
 }
 
 func doMerge(ctx context.Context, w *world, args []string) (map[string]string, error) {
@@ -160,7 +167,7 @@ func doMerge(ctx context.Context, w *world, args []string) (map[string]string, e
 	if err != nil {
 		return nil, err
 	}
-	_, err = w.emu.Merge(ctx, gitops, n, args[0], strings.Join(args[2:], ""))
+	_, err = w.emu.Merge(ctx, w.name, n, args[0], strings.Join(args[2:], ""))
 	return nil, err
 }
 
@@ -177,7 +184,7 @@ func setState(ctx context.Context, w *world, args []string, state string) (map[s
 	if err != nil {
 		return nil, err
 	}
-	return nil, w.emu.SetPullState(ctx, gitops, n, args[0], state)
+	return nil, w.emu.SetPullState(ctx, w.name, n, args[0], state)
 }
 
 func doUpdateBranch(ctx context.Context, w *world, args []string) (map[string]string, error) {
@@ -185,7 +192,7 @@ func doUpdateBranch(ctx context.Context, w *world, args []string) (map[string]st
 	if err != nil {
 		return nil, err
 	}
-	return nil, w.emu.UpdateBranch(ctx, gitops, n, args[0])
+	return nil, w.emu.UpdateBranch(ctx, w.name, n, args[0])
 }
 
 func doRevert(ctx context.Context, w *world, args []string) (map[string]string, error) {
@@ -193,7 +200,7 @@ func doRevert(ctx context.Context, w *world, args []string) (map[string]string, 
 	if err != nil {
 		return nil, err
 	}
-	pr, err := w.emu.Revert(ctx, gitops, n, args[0])
+	pr, err := w.emu.Revert(ctx, w.name, n, args[0])
 	return map[string]string{"PR": strconv.Itoa(pr)}, err
 }
 
@@ -204,7 +211,7 @@ func doClick(ctx context.Context, w *world, args []string) (map[string]string, e
 	}
 	for _, c := range st.Checks[p.HeadSHA] {
 		if c.Name == promotion.CheckName && c.App == "rung" {
-			return nil, w.emu.ClickAction(ctx, gitops, args[0], c.ID, args[2])
+			return nil, w.emu.ClickAction(ctx, w.name, args[0], c.ID, args[2])
 		}
 	}
 	return nil, fmt.Errorf("pull request %s has no check rung", args[1])
@@ -216,7 +223,7 @@ func doPush(ctx context.Context, w *world, args []string) (map[string]string, er
 		return nil, fmt.Errorf("%s holds no files (%v)", args[1], err)
 	}
 	_, err = w.emu.PushFiles(ctx, githubemu.Push{
-		Repository: gitops, Person: args[0], Branch: strings.Join(args[2:], ""), Message: "Change " + args[1], Files: files,
+		Repository: w.name, Person: args[0], Branch: strings.Join(args[2:], ""), Message: "Change " + args[1], Files: files,
 	})
 	return nil, err
 }
@@ -225,7 +232,7 @@ func doPropose(ctx context.Context, w *world, args []string) (map[string]string,
 	if _, err := doPush(ctx, w, []string{args[0], args[1], args[1]}); err != nil {
 		return nil, err
 	}
-	n, err := w.emu.OpenPull(ctx, gitops, args[0], args[1], "main", args[2], "")
+	n, err := w.emu.OpenPull(ctx, w.name, args[0], args[1], "main", args[2], "")
 	return map[string]string{"PR": strconv.Itoa(n)}, err
 }
 
@@ -247,23 +254,23 @@ func doEdit(ctx context.Context, w *world, args []string) (map[string]string, er
 			files[path] = string(edited)
 		}
 	}
-	push := githubemu.Push{Repository: gitops, Person: person, Message: "Set " + artifact + " by hand", Files: files}
+	push := githubemu.Push{Repository: w.name, Person: person, Message: "Set " + artifact + " by hand", Files: files}
 	if len(args) == 5 {
 		push.Branch = "by-hand-" + version
 	}
 	if _, err := w.emu.PushFiles(ctx, push); err != nil || len(args) == 4 {
 		return nil, err
 	}
-	n, err := w.emu.OpenPull(ctx, gitops, person, push.Branch, "main", push.Message, "")
+	n, err := w.emu.OpenPull(ctx, w.name, person, push.Branch, "main", push.Message, "")
 	return map[string]string{"PR": strconv.Itoa(n)}, err
 }
 
 func doDeleteBranch(ctx context.Context, w *world, args []string) (map[string]string, error) {
-	return nil, w.emu.MoveBranch(ctx, gitops, args[0], args[1], "")
+	return nil, w.emu.MoveBranch(ctx, w.name, args[0], args[1], "")
 }
 
 func doPermission(_ context.Context, w *world, args []string) (map[string]string, error) {
-	return nil, w.emu.SetPermission(gitops, args[0], args[1])
+	return nil, w.emu.SetPermission(w.name, args[0], args[1])
 }
 
 func doRules(_ context.Context, w *world, args []string) (map[string]string, error) {
@@ -277,7 +284,7 @@ func doRules(_ context.Context, w *world, args []string) (map[string]string, err
 			return nil, err
 		}
 	}
-	return nil, w.emu.SetRules(gitops, rules...)
+	return nil, w.emu.SetRules(w.name, rules...)
 }
 
 // commitOf is main, or the head of a pull request.
@@ -294,7 +301,7 @@ func doStatus(ctx context.Context, w *world, args []string) (map[string]string, 
 	if err != nil {
 		return nil, err
 	}
-	return nil, w.emu.ReportStatus(ctx, githubemu.CheckReport{Repository: gitops, App: "ci", SHA: sha, Name: args[1], State: args[2]})
+	return nil, w.emu.ReportStatus(ctx, githubemu.CheckReport{Repository: w.name, App: "ci", SHA: sha, Name: args[1], State: args[2]})
 }
 
 func doCheckRun(ctx context.Context, w *world, args []string) (map[string]string, error) {
@@ -306,7 +313,7 @@ func doCheckRun(ctx context.Context, w *world, args []string) (map[string]string
 	if conclusion == "running" {
 		conclusion = ""
 	}
-	_, err = w.emu.ReportCheck(ctx, githubemu.CheckReport{Repository: gitops, App: args[3], SHA: sha, Name: args[1], Conclusion: conclusion})
+	_, err = w.emu.ReportCheck(ctx, githubemu.CheckReport{Repository: w.name, App: args[3], SHA: sha, Name: args[1], Conclusion: conclusion})
 	return nil, err
 }
 
@@ -340,7 +347,7 @@ func doLedger(ctx context.Context, w *world, args []string) (map[string]string, 
 	switch args[0] {
 	case "delete":
 		w.backup = tip
-		return nil, w.emu.MoveBranch(ctx, gitops, "alice", branch, "")
+		return nil, w.emu.MoveBranch(ctx, w.name, "alice", branch, "")
 	case "reset":
 		w.backup = tip
 		c, err := w.git.ReadCommit(ctx, tip)
@@ -351,9 +358,9 @@ func doLedger(ctx context.Context, w *world, args []string) (map[string]string, 
 		if err != nil {
 			return nil, err
 		}
-		return nil, w.emu.MoveBranch(ctx, gitops, "alice", branch, other)
+		return nil, w.emu.MoveBranch(ctx, w.name, "alice", branch, other)
 	case "restore":
-		return nil, w.emu.MoveBranch(ctx, gitops, "alice", branch, w.backup)
+		return nil, w.emu.MoveBranch(ctx, w.name, "alice", branch, w.backup)
 	}
 	return nil, fmt.Errorf("there is no ledger %s", args[0])
 }
@@ -386,6 +393,63 @@ func doRepository(ctx context.Context, w *world, args []string) (map[string]stri
 
 func doDispatchFrom(_ context.Context, w *world, args []string) (map[string]string, error) {
 	return nil, w.emu.Dispatch(args[0], args[4], "artifact-published", map[string]any{"artifact": args[1], "version": args[2]})
+}
+
+func doFault(_ context.Context, w *world, args []string) (map[string]string, error) {
+	_, err := w.emu.AddFault(githubemu.Fault{Kind: args[0], Route: strings.Join(args[1:], "")})
+	return nil, err
+}
+
+func doMergeable(_ context.Context, w *world, args []string) (map[string]string, error) {
+	n, err := strconv.Atoi(args[1])
+	if err != nil || args[0] != "unknown" {
+		return nil, fmt.Errorf("say mergeable unknown COUNT")
+	}
+	w.emu.SetNullMergeable(n)
+	return nil, nil
+}
+
+func doInstallation(_ context.Context, w *world, args []string) (map[string]string, error) {
+	switch args[0] {
+	case "suspend", "unsuspend":
+		return nil, w.emu.SuspendInstallation("acme", args[0] == "suspend")
+	case "remove":
+		return nil, w.emu.Uninstall("acme", w.name)
+	case "add":
+		_, err := w.emu.Install("acme", w.name)
+		return nil, err
+	}
+	return nil, fmt.Errorf("there is no installation %s", args[0])
+}
+
+func doRename(_ context.Context, w *world, args []string) (map[string]string, error) {
+	if err := w.emu.RenameRepository(w.name, args[0]); err != nil {
+		return nil, err
+	}
+	w.name = args[0]
+	return nil, nil
+}
+
+func doArchive(_ context.Context, w *world, args []string) (map[string]string, error) {
+	on := args[0] == "on"
+	return nil, w.emu.ChangeRepository(w.name, githubemu.RepositorySettings{Archived: &on})
+}
+
+func doExpireTokens(_ context.Context, w *world, _ []string) (map[string]string, error) {
+	w.emu.ExpireTokens()
+	return nil, nil
+}
+
+func doRewind(ctx context.Context, w *world, args []string) (map[string]string, error) {
+	refs, err := w.git.Refs(ctx, "refs/heads/main")
+	if err != nil {
+		return nil, err
+	}
+	c, err := w.git.ReadCommit(ctx, refs["refs/heads/main"])
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{"MAIN": c.ID}, w.emu.MoveBranch(ctx, w.name, args[0], "main", c.Parents[0])
 }
 
 func doForgetCounts(_ context.Context, w *world, _ []string) (map[string]string, error) {

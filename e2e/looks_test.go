@@ -203,7 +203,7 @@ func payloads(lines string) string {
 }
 
 func seeRecord(ctx context.Context, w *world, args []string) (bool, string, error) {
-	text, there := w.emu.ReadFile(ctx, gitops, "rung/ledger", args[0]+".intoto.jsonl")
+	text, there := w.emu.ReadFile(ctx, w.name, "rung/ledger", args[0]+".intoto.jsonl")
 	if !there {
 		return false, "no such record", nil
 	}
@@ -321,7 +321,7 @@ func seeAsked(_ context.Context, w *world, args []string) (bool, string, error) 
 }
 
 func seeFile(ctx context.Context, w *world, args []string) (bool, string, error) {
-	text, there := w.emu.ReadFile(ctx, gitops, "main", args[0])
+	text, there := w.emu.ReadFile(ctx, w.name, "main", args[0])
 	if !there {
 		return false, "no such file", nil
 	}

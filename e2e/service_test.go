@@ -27,6 +27,7 @@ const soon = 1500 * time.Millisecond
 
 // inside is rung in this process.
 type inside struct {
+	world  *world
 	app    *app.App
 	cancel context.CancelFunc
 	done   chan error
@@ -43,7 +44,7 @@ func (w *world) startInside(ctx context.Context) error {
 		return err
 	}
 	run, cancel := context.WithCancel(context.Background())
-	in := &inside{app: a, cancel: cancel, done: make(chan error, 1)}
+	in := &inside{world: w, app: a, cancel: cancel, done: make(chan error, 1)}
 	w.rung = in
 	w.emu.SetWebhookURL("http://" + in.addr() + "/github/webhook")
 	go func() { in.done <- a.Run(run) }()
@@ -62,7 +63,7 @@ func (in *inside) view(ctx context.Context) (promotion.View, error) {
 		if err := json.Unmarshal(raw.Data, &v); err != nil {
 			return v, err
 		}
-		if v.Repository.FullName() == gitops {
+		if strings.EqualFold(v.Repository.FullName(), in.world.name) || len(views) == 1 {
 			return v, nil
 		}
 	}

@@ -259,7 +259,7 @@ func clone(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: clone DIRECTORY")
 	}
-	ts.Check(ts.Exec("git", "clone", "-q", stage(ts).front.URL+"/"+gitops+".git", args[0]))
+	ts.Check(ts.Exec("git", "clone", "-q", stage(ts).front.URL+"/"+stage(ts).name+".git", args[0]))
 }
 
 func runGit(ts *testscript.TestScript, neg bool, args []string) { run(ts, neg, "git", args) }

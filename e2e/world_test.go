@@ -79,6 +79,7 @@ environments:
 // world is everything that a story plays in.
 type world struct {
 	dir      string // the script's own
+	name     string // of the GitOps repository, as it is now
 	emu      *githubemu.Server
 	store    gitstore.Store
 	git      gitstore.Repository
@@ -131,7 +132,7 @@ func (l *logs) tail(n int) string {
 // newWorld starts everything but rung, with the repository that lies in repo/
 // of the script's directory; empty leaves rung.yaml away.
 func newWorld(ctx context.Context, dir string, empty bool) (*world, error) {
-	w := &world{dir: dir, images: map[string]v1.Image{}, sick: map[string]int{}}
+	w := &world{dir: dir, name: gitops, images: map[string]v1.Image{}, sick: map[string]int{}}
 	w.registry = httptest.NewServer(registry.New(registry.Logger(stdlog.New(io.Discard, "", 0))))
 	w.health = httptest.NewServer(http.HandlerFunc(w.answerHealth))
 	w.closers = append(w.closers, w.registry.Close, w.health.Close)
@@ -341,7 +342,7 @@ func (w *world) answerHealth(rw http.ResponseWriter, r *http.Request) {
 
 // state is the GitOps repository as GitHub shows it.
 func (w *world) state(ctx context.Context) (githubemu.RepositoryState, error) {
-	return w.emu.State(ctx, gitops)
+	return w.emu.State(ctx, w.name)
 }
 
 // live is what main's files name of an artifact in an environment.

@@ -185,7 +185,7 @@ func (a *App) openDoors(context.Context) error {
 	a.door = door
 	a.board = board.New(board.Config{Views: a.queue, Now: a.options.Now, Version: ledger.Version})
 	a.reconciler = reconcile.New(reconcile.Config{
-		Queue: a.queue, Open: a.open, Known: a.routes.known, Coalesce: a.settings.Coalesce, Resync: a.settings.Resync,
+		Queue: a.queue, Open: a.open, Doubt: a.routes.doubt, Known: a.routes.known, Coalesce: a.settings.Coalesce, Resync: a.settings.Resync,
 		Now: a.options.Now, Log: a.log,
 	})
 	return nil
@@ -347,8 +347,10 @@ func (a *App) discover(ctx context.Context) error {
 		return err
 	}
 	var all []promotion.Repository
+	suspended := map[int64]bool{}
 	for _, i := range installations {
 		if i.Suspended {
+			suspended[i.ID] = true
 			continue
 		}
 		repos, err := a.forge.Repositories(ctx, i.ID)
@@ -357,7 +359,7 @@ func (a *App) discover(ctx context.Context) error {
 		}
 		all = append(all, repos...)
 	}
-	a.routes.discovered(all)
+	a.routes.discovered(all, suspended)
 	return nil
 }
 

@@ -21,6 +21,9 @@ type routes struct {
 
 type route struct {
 	repository promotion.Repository
+	// doubted is true while it is not sure that the repository is still there
+	// under this name.
+	doubted bool
 	// looked is true once a pass has read the base head.
 	looked, configured bool
 	artifacts          []promotion.ArtifactSpec
@@ -30,22 +33,34 @@ func newRoutes() *routes { return &routes{repos: map[int64]*route{}} }
 
 var errNotReady = errors.New("rung has not looked at every repository yet")
 
-// discovered replaces what repositories there are.
-func (r *routes) discovered(all []promotion.Repository) {
+// discovered replaces what repositories there are. Those of suspended
+// installations can't be listed; they are kept for the day that they are back.
+func (r *routes) discovered(all []promotion.Repository, suspended map[int64]bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	present := map[int64]bool{}
 	for _, repo := range all {
 		present[repo.ID] = true
 		if known := r.repos[repo.ID]; known != nil {
-			known.repository = repo
+			known.repository, known.doubted = repo, false
 			continue
 		}
 		r.repos[repo.ID] = &route{repository: repo}
 	}
-	for id := range r.repos {
-		if !present[id] {
+	for id, route := range r.repos {
+		if !present[id] && !suspended[route.repository.Installation] {
 			delete(r.repos, id)
+		}
+	}
+}
+
+// doubt makes a repository be looked for again before it is used.
+func (r *routes) doubt(key queue.Key) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, route := range r.repos {
+		if queue.RepositoryKey(id) == key {
+			route.doubted = true
 		}
 	}
 }
@@ -64,12 +79,13 @@ func (r *routes) known(id int64, configured bool, artifacts []promotion.Artifact
 	}
 }
 
+// repository is where a repository is, if that is not in doubt.
 func (r *routes) repository(key queue.Key) (promotion.Repository, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for id, route := range r.repos {
 		if queue.RepositoryKey(id) == key {
-			return route.repository, true
+			return route.repository, !route.doubted
 		}
 	}
 	return promotion.Repository{}, false

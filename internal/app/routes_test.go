@@ -5,11 +5,12 @@ import (
 
 	"github.com/rungbot/rung/internal/doors/github"
 	"github.com/rungbot/rung/internal/promotion"
+	"github.com/rungbot/rung/internal/queue"
 )
 
 func TestAnUnreadableConfigurationKeepsItsRoutes(t *testing.T) {
 	r := newRoutes()
-	r.discovered([]promotion.Repository{{ID: 1, Installation: 7, Owner: "acme", Name: "environments"}})
+	r.discovered([]promotion.Repository{{ID: 1, Installation: 7, Owner: "acme", Name: "environments"}}, nil)
 	about := github.Published{Artifact: "checkout", PublisherID: 1}
 	if _, err := r.RepositoriesFor(7, about); err == nil {
 		t.Error("an event is routed before the repository was looked at")
@@ -28,4 +29,27 @@ func TestAnUnreadableConfigurationKeepsItsRoutes(t *testing.T) {
 	want(0, "other artifacts")
 	r.known(1, false, nil)
 	want(0, "not configured")
+}
+
+func TestADoubtedRepositoryIsLookedForAgain(t *testing.T) {
+	r := newRoutes()
+	all := []promotion.Repository{{ID: 1, Installation: 7}, {ID: 2, Installation: 8}}
+	r.discovered(all, nil)
+	one, two := queue.RepositoryKey(1), queue.RepositoryKey(2)
+	there := func(key queue.Key) bool {
+		_, ok := r.repository(key)
+		return ok
+	}
+	r.doubt(one)
+	if there(one) || !there(two) {
+		t.Errorf("after a doubt about one: %v, %v", there(one), there(two))
+	}
+	r.discovered(all, nil)
+	if !there(one) {
+		t.Error("it was found again, and is still in doubt")
+	}
+	r.discovered(nil, map[int64]bool{8: true})
+	if there(one) || !there(two) {
+		t.Errorf("gone and suspended: %v, %v", there(one), there(two))
+	}
 }

@@ -364,8 +364,13 @@ func (p *pass) closed(pair promotion.Pair, r promotion.Record, pr *promotion.Pul
 	if by.Bot || pr.ClosedByAccess != nil && rank(pr.ClosedByAccess.Permission) < rank("write") && pr.ClosedByAccess.Error == "" {
 		if branch && r.Cause.Kind != "reopened" {
 			p.plan.Reopens = append(p.plan.Reopens, pr.Number)
-			r.Cause = promotion.Cause{Kind: "reopened", ID: login(by), At: p.s.Now}
-			r.PullRequest = &promotion.RecordPullRequest{Number: pr.Number, Head: pr.Head}
+			again := promotion.RecordPullRequest{}
+			if r.PullRequest != nil {
+				again = *r.PullRequest // the tree that was promised stays
+			}
+			again.Number, again.Head, again.After = pr.Number, pr.Head, 0
+			r.Kind, r.Gates, r.Policies, r.Approvals, r.Previous = promotion.RecordPropose, nil, nil, nil, nil
+			r.Cause, r.PullRequest, r.IssuedAt = promotion.Cause{Kind: "reopened", ID: login(by), At: p.s.Now}, &again, time.Time{}
 			p.record(r)
 			p.waitFor(pair, r, pr, fmt.Sprintf("%s, who has no write access, closed the pull request; rung opens it again once", login(by)))
 			return

@@ -23,13 +23,16 @@ func (p *pass) forge(ctx context.Context) error {
 			return err
 		}
 		p.mem.learn(state, q, p.s.Now)
-		if state.Archived {
-			p.s.Problem = "the repository is archived: nothing is written"
-		}
+		p.mem.archived = state.Archived
 		p.attribute()
 		p.s.ForgeRead = true
 	}
 	p.s.Rules = p.mem.rules
+	if p.mem.archived {
+		// Not even a check can be written: its pull requests are not looked at.
+		p.s.Problem = "the repository is archived: nothing is written"
+		return nil
+	}
 	for _, pr := range p.mem.prs {
 		p.s.PullRequests = append(p.s.PullRequests, clonePull(pr))
 	}

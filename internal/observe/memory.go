@@ -29,10 +29,12 @@ type memory struct {
 	// cold means that nothing of the forge is known.
 	cold   bool
 	readAt time.Time
-	rules  promotion.BranchRules
-	prs    map[int]*promotion.PullRequestState
-	dirty  map[int]bool // pull requests to read again
-	merged map[promotion.Hash]merge
+	// archived is true when the repository was read-only at the last reading.
+	archived bool
+	rules    promotion.BranchRules
+	prs      map[int]*promotion.PullRequestState
+	dirty    map[int]bool // pull requests to read again
+	merged   map[promotion.Hash]merge
 	// onboarding is true once it is known whether rung's onboarding pull request
 	// was ever opened.
 	onboarding bool

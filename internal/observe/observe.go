@@ -121,13 +121,25 @@ func (o *Observer) Observe(ctx context.Context, hints []hint.Hint) (*promotion.S
 		{"people", p.people},
 	} {
 		if err := step.do(ctx); err != nil {
-			return nil, fmt.Errorf("observe %s of %s: %w", step.name, o.Repository.FullName(), err)
+			return nil, fmt.Errorf("observe %s of %s: %w", step.name, o.Repository.FullName(), p.explained(ctx, err))
 		}
 		if !p.s.Configured && step.name == "configuration" {
 			return p.s, nil
 		}
 	}
 	return p.s, nil
+}
+
+// explained asks the forge why git refused: it tells a suspended installation
+// from a repository that is gone.
+func (p *pass) explained(ctx context.Context, err error) error {
+	if !errors.Is(err, gitrepo.ErrAuthentication) && !errors.Is(err, gitrepo.ErrNotFound) {
+		return err
+	}
+	if _, told := p.Forge.Read(ctx, forge.Query{Repository: p.Repository}); told != nil {
+		return told
+	}
+	return err
 }
 
 // branches finds where the branches stand.

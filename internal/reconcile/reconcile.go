@@ -52,6 +52,9 @@ type Config struct {
 	// Open makes the Repository of a key, the first time it is claimed. An
 	// error wrapping ErrGone drops the key.
 	Open func(ctx context.Context, key queue.Key) (*Repository, error)
+	// Doubt is told that a repository may be gone, or known by another name:
+	// Open then looks for it anew. nil is told nothing.
+	Doubt func(key queue.Key)
 	// Known is told the configuration of a repository after each pass, for the
 	// routes of artifact events; nil tells nobody.
 	Known func(repository int64, configured bool, artifacts []promotion.ArtifactSpec)
@@ -69,7 +72,7 @@ type Config struct {
 }
 
 // ErrGone is for a repository that the App no longer has.
-var ErrGone = errors.New("the repository is not installed any more")
+var ErrGone = errors.New("the App is not installed there any more, or its installation is suspended; rung looks again when GitHub tells of a change")
 
 // Reconciler runs passes.
 type Reconciler struct {
@@ -146,6 +149,9 @@ func (r *Reconciler) Once(ctx context.Context, owner string) (bool, error) {
 		r.forget(work.Key)
 		return true, r.lost(r.c.Queue.Done(pass, *work, now.Add(r.c.Resync)))
 	case err != nil:
+		if isGone(err) {
+			r.doubt(work.Key)
+		}
 		at := r.retryAt(err, work.Attempt, now)
 		r.c.Log.Warn().Err(err).Str("key", string(work.Key)).Int("attempt", work.Attempt).Time("retry", at).Msg("pass failed")
 		return true, r.lost(r.c.Queue.Fail(pass, *work, err.Error(), at))
@@ -165,14 +171,29 @@ func (r *Reconciler) lost(err error) error {
 // retryAt is when a failed pass is tried again: when the forge says so, soon
 // after a conflict, otherwise with growing gaps up to a minute.
 func (r *Reconciler) retryAt(err error, attempt int, now time.Time) time.Time {
-	if at, told := forge.RetryAt(err, now); told {
-		return at
+	var limited *forge.RateLimitedError
+	if errors.As(err, &limited) {
+		return limited.Until
 	}
 	if errors.Is(err, gitrepo.ErrConflict) && attempt < 5 {
 		return now.Add(50 * time.Millisecond)
 	}
 	gap := 500 * time.Millisecond << min(attempt-1, 7)
 	return now.Add(min(gap, time.Minute))
+}
+
+// isGone reports whether a repository was not found where it was looked for.
+func isGone(err error) bool {
+	var moved *forge.MovedError
+	return errors.As(err, &moved) || errors.Is(err, forge.ErrNotFound) || errors.Is(err, gitrepo.ErrNotFound) || errors.Is(err, gitrepo.ErrMoved)
+}
+
+// doubt forgets a repository, and where it was.
+func (r *Reconciler) doubt(key queue.Key) {
+	r.forget(key)
+	if r.c.Doubt != nil {
+		r.c.Doubt(key)
+	}
 }
 
 func (r *Reconciler) forget(key queue.Key) {
@@ -208,14 +229,19 @@ func (r *Reconciler) pass(ctx context.Context, work *queue.Work) (time.Time, err
 	log := r.c.Log.With().Str("repository", repo.Repository.FullName()).Logger()
 	ctx = log.WithContext(ctx)
 	hints := make([]hint.Hint, len(work.Hints))
+	changed := false
 	for i, h := range work.Hints {
 		hints[i] = hint.Read(h)
-		if hints[i].Kind == hint.KindRepository {
-			// Renamed, transferred, suspended: begin anew with what it is now.
-			r.forget(work.Key)
-			if repo, err = r.repository(ctx, work.Key); err != nil {
-				return time.Time{}, err
-			}
+		changed = changed || hints[i].Kind == hint.KindRepository || hints[i].Kind == hint.KindAccess
+	}
+	if changed {
+		// Renamed, transferred, taken out, suspended: begin anew with what it is
+		// now.
+		r.doubt(work.Key)
+		was := repo
+		if repo, err = r.repository(ctx, work.Key); err != nil {
+			r.show(ctx, was, work.Key, nil, nil, err)
+			return time.Time{}, err
 		}
 	}
 	s, err := repo.Observer.Observe(ctx, hints)
