@@ -16,7 +16,7 @@ func (b *baseWalk) claims(ctx context.Context) error {
 	if len(b.ledger.bases) > 0 {
 		old = b.ancestors(b.ledger.bases[0])
 	}
-	for id := range b.parents {
+	for _, id := range b.suspects {
 		if old[id] {
 			continue
 		}
@@ -27,10 +27,8 @@ func (b *baseWalk) claims(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if strings.Contains(c.message, "Promotion-") || c.odd != "" || strings.Contains(c.signature, "SSH SIGNATURE") {
-			if err := b.claim(c); err != nil {
-				return err
-			}
+		if err := b.claim(c); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -40,6 +40,11 @@ func Verify(ctx context.Context, path string, o Options) (Report, error) {
 		v.find(Finding{Code: object.code, Object: object.id.String(), Expected: "a sound object", Found: object.text})
 		err = nil
 	}
+	var pack *packError
+	if errors.As(err, &pack) {
+		v.find(Finding{Code: ObjectUnreadable, Object: clip(pack.name), Expected: "a sound pack", Found: clip(pack.text)})
+		err = nil
+	}
 	report.finish()
 	return report, err
 }
@@ -93,7 +98,10 @@ func (v *verifier) verify(ctx context.Context) error {
 	if err := v.environments(l, head); err != nil {
 		return err
 	}
-	return v.sweep([]oid{tip, head})
+	if err := v.sweep([]oid{tip, head}); err != nil {
+		return err
+	}
+	return v.packs()
 }
 
 // branch finds a branch: as a branch of this clone, or as a remote's. A remote

@@ -1,0 +1,150 @@
+package audit
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/rungbot/rung/internal/manifest"
+	"github.com/rungbot/rung/internal/promotion"
+)
+
+// matches compares a record with what its commit changed: by the configuration
+// of the first parent, or by the one that stood when it was written.
+func (b *baseWalk) matches(s step, r *recorded, seen []promotion.PlaceChange, changes []change) (bool, error) {
+	if first := r.Record.Landed.FirstParent; first != s.before.id.hash() {
+		b.about(s, r.pair(), ChangeMismatch, "first parent "+s.before.id.String(), "first parent "+string(first)+" in the record")
+		return false, nil
+	}
+	if samePlaces(r.Record.Places, seen) && len(seen) > 0 {
+		return true, nil
+	}
+	if s.end != nil {
+		touched, _ := split(changes, s.end)
+		later, err := b.placeChanges(touched, s.end)
+		if err != nil {
+			return false, err
+		}
+		if own := later[r.pair()]; len(own) > 0 && samePlaces(r.Record.Places, own) {
+			return true, nil
+		}
+	}
+	b.about(s, r.pair(), ChangeMismatch, "recorded: "+changeWords(r.Record.Places), "in the commit: "+changeWords(seen))
+	return false, nil
+}
+
+// landed judges a commit that promotions landed with: byte for byte what the
+// records say and, where rung merged, nothing beside.
+func (b *baseWalk) landed(s step, p *promotion.Pipeline, lands []*recorded, changes, touched, governing []change, mismatch bool) error {
+	var places []promotion.PlaceChange
+	ours := false
+	for _, r := range lands {
+		places = append(places, r.Record.Places...)
+		ours = ours || !r.Record.Landed.ByHand
+	}
+	if !mismatch {
+		code, text, err := b.exact(touched, places, p)
+		if err != nil {
+			return err
+		}
+		if code != "" {
+			b.about(s, lands[0].pair(), code, "only the recorded places, byte for byte", text)
+		}
+	}
+	for _, ch := range changes {
+		if environmentOf(ch.path, p) == nil && ours {
+			b.about(s, lands[0].pair(), PathScope, "only the promotion's files", ch.path)
+			break
+		}
+	}
+	if !ours && len(governing) > 0 {
+		b.about(s, lands[0].pair(), Override, "only the promotion's files", "merged by hand with "+governing[0].path)
+	}
+	for _, r := range lands {
+		if err := b.merged(s, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// exact reports whether the files under the environments changed by the given
+// places and in no other byte.
+func (b *baseWalk) exact(touched []change, places []promotion.PlaceChange, p *promotion.Pipeline) (Code, string, error) {
+	byPath := map[string][]promotion.PlaceChange{}
+	for _, c := range places {
+		byPath[c.Path] = append(byPath[c.Path], c)
+	}
+	for _, ch := range touched {
+		if ch.after != (entry{}) && !ch.after.regular() || ch.before.regular() && ch.after.regular() && ch.before.mode != ch.after.mode {
+			return TreeMode, fmt.Sprintf("%s has mode %o, and had %o", ch.path, ch.after.mode, ch.before.mode), nil
+		}
+		changes, promised := byPath[ch.path]
+		if !promised || !ch.before.regular() || !ch.after.regular() {
+			return ChangeMismatch, ch.path + " was changed as well", nil
+		}
+		before, err := b.read(ch.before.id, kindBlob)
+		if err != nil {
+			return "", "", err
+		}
+		after, err := b.read(ch.after.id, kindBlob)
+		if err != nil {
+			return "", "", err
+		}
+		applied, err := manifest.Apply(ch.path, before, manifest.Artifacts(p), changes)
+		if err != nil {
+			return ChangeMismatch, err.Error(), nil //nolint:nilerr // what does not apply is the finding
+		}
+		if string(applied) != string(after) {
+			return ChangeMismatch, ch.path + " differs in other bytes too", nil
+		}
+		delete(byPath, ch.path)
+	}
+	for _, path := range slices.Sorted(maps.Keys(byPath)) {
+		return ChangeMismatch, path + " was not changed", nil
+	}
+	return "", "", nil
+}
+
+// merged judges how a promotion's head came to the base branch.
+func (b *baseWalk) merged(s step, r *recorded) error {
+	method, parents := r.Record.Landed.Method, len(s.after.parents)
+	if method == "merge" && parents < 2 || method == "squash" && parents > 1 {
+		b.about(s, r.pair(), ChangeMismatch, "method "+method, fmt.Sprintf("%d parents", parents))
+		return nil
+	}
+	if r.Record.Landed.ByHand || r.standing == nil || method == "squash" {
+		return nil // content decides
+	}
+	want, ok := parseOID(headOf(&r.standing.Record))
+	if !ok {
+		return nil
+	}
+	head := s.after.id
+	if parents > 1 {
+		head = s.after.parents[1]
+	}
+	reached := head == want
+	at, err := b.commit(head)
+	// "Update branch" puts merges of the base on top of rung's own commit.
+	for n := 0; err == nil && len(at.parents) == 2 && n < 100; n++ {
+		at, err = b.commit(at.parents[0])
+		reached = reached || err == nil && at.id == want
+	}
+	if err != nil {
+		return err
+	}
+	if !reached {
+		b.about(s, r.pair(), HeadMismatch, "head "+want.String()+", as authorised", "head "+head.String())
+		return nil
+	}
+	if code, found, _ := b.ledger.trust.judge(at); code != "" {
+		b.find(signatureFinding(at, code, found))
+	}
+	return nil
+}
+
+// signatureFinding is about the signature of a promotion commit.
+func signatureFinding(c *commit, code Code, found string) Finding {
+	return Finding{Code: code, Object: c.id.String(), Expected: "a promotion commit signed by rung", Found: found}
+}
