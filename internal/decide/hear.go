@@ -380,6 +380,10 @@ func (p *pass) sayQuarantine(c *promotion.Command, pair promotion.Pair) {
 		p.reply(c, "eyes", fmt.Sprintf("%s is quarantined since %s: %s", prose.Code(d.Short(), 32), prose.Time(r.IssuedAt), prose.Text(r.Reason, 512)))
 		return
 	}
+	if c.Digest == "" && p.unseen(c, pair) {
+		p.refuse(c, fmt.Sprintf("%s came here after you wrote that, so nothing was done; look at it and say it again, or name the digest.", prose.Code(d.Short(), 32)))
+		return
+	}
 	actor, cause := because(c)
 	reason := c.Reason
 	if reason == "" {
@@ -403,6 +407,17 @@ func (p *pass) sayQuarantine(c *promotion.Command, pair promotion.Pair) {
 		return
 	}
 	p.done(c)
+}
+
+// unseen reports whether what a command speaks of without naming it, the digest
+// of this pull request or the one that is live, came there after it was said:
+// its author saw another. A time in the future is a clock that is wrong.
+func (p *pass) unseen(c *promotion.Command, pair promotion.Pair) bool {
+	since := p.live[pair].Land.Record.Cause.At
+	if c.Subject != nil && c.Subject.Pair == pair && c.Artifact == "" {
+		since = c.Subject.Since
+	}
+	return since.After(c.At) && !since.After(p.s.Now)
 }
 
 func (p *pass) sayUnquarantine(c *promotion.Command, pair promotion.Pair) {

@@ -279,6 +279,24 @@ func TestQuarantineByDigest(t *testing.T) {
 	w.wantAnswer(plan, "eyes", "is not quarantined")
 }
 
+// The author of "/quarantine" meant the version that the pull request showed
+// then, not the one that took it over a moment later.
+func TestAQuarantineOfWhatWasNotSeenIsNotDone(t *testing.T) {
+	w := newWorld(t, func(w *world) { w.env(dev).Approvals.Required = 1 })
+	w.publish("1.1.0")
+	w.settled()
+	pull := w.openPR(at(dev)).Number
+	c := w.say(1, bob, pull, "/quarantine it leaks")
+	c.At = w.s.Now.Add(-time.Minute)
+	c.Subject.Since = w.s.Now.Add(-time.Second)
+	plan := w.step()
+	w.changesNothing(plan)
+	w.wantAnswer(plan, "confused", "came here after you wrote that")
+	c = w.say(2, bob, pull, "/quarantine it leaks")
+	c.Subject.Since = c.At
+	w.wantRecords(w.step(), "quarantine "+digest("1.1.0").Short())
+}
+
 func TestUnquarantineOfAManifestLiftsItsIndex(t *testing.T) {
 	w := newWorld(t)
 	w.s.Ledger.Quarantine[digest("index")] = w.entry(promotion.Record{

@@ -126,10 +126,14 @@ func (p *pass) subjectOf(number int) *promotion.CommandSubject {
 	for pair, e := range p.s.Ledger.Open {
 		r := e.Record
 		if r.PullRequest != nil && r.PullRequest.Number == number {
-			return subject(pair, &r, false)
+			s := subject(pair, &r, false)
+			s.Since = p.since[pair]
+			return s
 		}
 		if known := p.known(pair, &r); known != nil && known.Number == number && r.Kind != promotion.RecordWithdraw {
-			return subject(pair, &r, known.State == "merged")
+			s := subject(pair, &r, known.State == "merged")
+			s.Since = p.since[pair]
+			return s
 		}
 	}
 	for pair, live := range p.s.Ledger.Live {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/rungbot/rung/internal/gitrepo"
 	"github.com/rungbot/rung/internal/ledger"
@@ -87,6 +88,7 @@ func (p *pass) citable(c gitrepo.Commit) bool {
 // heads examines the promotion branches' heads.
 func (p *pass) heads(ctx context.Context) error {
 	p.s.Heads = map[promotion.Pair]promotion.HeadState{}
+	p.since = map[promotion.Pair]time.Time{}
 	for pair, open := range p.s.Ledger.Open {
 		r := open.Record
 		head := p.s.Branches[promotion.PromotionBranch(pair)]
@@ -118,6 +120,7 @@ func (p *pass) head(ctx context.Context, pair promotion.Pair, r *promotion.Recor
 			return st, err
 		}
 	}
+	p.since[pair] = own.Committer.When.UTC()
 	if t, err := ledger.ParseTrailers(own.Message); err == nil && t != nil {
 		st.Ledger = t.Ledger
 	}

@@ -91,6 +91,8 @@ type pass struct {
 	s     *promotion.Snapshot
 	hints []hint.Hint
 	refs  map[string]promotion.Hash
+	// since is when the heads of the open promotions were made.
+	since map[promotion.Pair]time.Time
 }
 
 // Observe reads the world once. The error is for what makes a pass impossible

@@ -341,6 +341,9 @@ type CommandSubject struct {
 	Version Version `json:"version"`
 	Digest  Digest  `json:"digest"`
 	Head    Hash    `json:"head,omitempty"`
+	// Since is when the head came that shows this version; zero where it landed
+	// or is not known.
+	Since time.Time `json:"since,omitzero"`
 	// Landed is true when it is merged.
 	Landed  bool     `json:"landed,omitempty"`
 	Causers []Person `json:"causers,omitempty"`
