@@ -64,11 +64,14 @@ var acts = map[string]act{
 	"fault":         {"fault KIND [ROUTE]: the next such request goes wrong", [2]int{1, 2}, doFault},
 	"mergeable":     {"mergeable unknown COUNT: for so many readings", [2]int{2, 2}, doMergeable},
 	"installation":  {"installation suspend|unsuspend|remove|add", [2]int{1, 1}, doInstallation},
+	"permissions":   {"permissions all|NAME=LEVEL…: what the App is granted", [2]int{1, 9}, doPermissions},
+	"default":       {"default BRANCH: make it from main, and the default", [2]int{1, 1}, doDefault},
 	"rename":        {"rename OWNER/NAME: the GitOps repository", [2]int{1, 1}, doRename},
 	"archive":       {"archive on|off", [2]int{1, 1}, doArchive},
 	"expire-tokens": {"expire-tokens: as if an hour had passed", [2]int{0, 0}, doExpireTokens},
 	"rewind":        {"rewind PERSON: force main back by a commit", [2]int{1, 1}, doRewind},
 	"forget-counts": {"forget-counts: count what is asked of GitHub anew", [2]int{0, 0}, doForgetCounts},
+	"redeliver":     {"redeliver EVENT: the webhooks of that event once more, under their ids", [2]int{1, 1}, doRedeliver},
 	"post":          {"post STATUS FILE unsigned|forged|signed EVENT: a webhook by hand, and its answer", [2]int{4, 4}, doPost},
 }
 
@@ -232,7 +235,7 @@ func doPropose(ctx context.Context, w *world, args []string) (map[string]string,
 	if _, err := doPush(ctx, w, []string{args[0], args[1], args[1]}); err != nil {
 		return nil, err
 	}
-	n, err := w.emu.OpenPull(ctx, w.name, args[0], args[1], "main", args[2], "")
+	n, err := w.emu.OpenPull(ctx, w.name, args[0], args[1], w.main, args[2], "")
 	return map[string]string{"PR": strconv.Itoa(n)}, err
 }
 
@@ -245,7 +248,7 @@ func doEdit(ctx context.Context, w *world, args []string) (map[string]string, er
 	a := manifest.Artifact{Name: promotion.Artifact(artifact), Image: host(w.registry) + "/acme/" + artifact}
 	to := promotion.Value{Version: promotion.Version(version), Digest: promotion.Digest(d)}
 	files := map[string]string{}
-	for path, text := range w.tree(ctx, "main", "environments/"+env) {
+	for path, text := range w.tree(ctx, w.main, "environments/"+env) {
 		edited, changes, err := manifest.Edit(path, []byte(text), a, to, manifest.PinDigest)
 		if err != nil {
 			return nil, err
@@ -261,7 +264,7 @@ func doEdit(ctx context.Context, w *world, args []string) (map[string]string, er
 	if _, err := w.emu.PushFiles(ctx, push); err != nil || len(args) == 4 {
 		return nil, err
 	}
-	n, err := w.emu.OpenPull(ctx, w.name, person, push.Branch, "main", push.Message, "")
+	n, err := w.emu.OpenPull(ctx, w.name, person, push.Branch, w.main, push.Message, "")
 	return map[string]string{"PR": strconv.Itoa(n)}, err
 }
 
@@ -422,6 +425,33 @@ func doInstallation(_ context.Context, w *world, args []string) (map[string]stri
 	return nil, fmt.Errorf("there is no installation %s", args[0])
 }
 
+func doPermissions(_ context.Context, w *world, args []string) (map[string]string, error) {
+	granted := githubemu.DefaultPermissions()
+	if args[0] != "all" {
+		granted = map[string]string{}
+		for _, arg := range args {
+			name, level, _ := strings.Cut(arg, "=")
+			granted[name] = level
+		}
+	}
+	return nil, w.emu.SetPermissions("acme", granted)
+}
+
+func doDefault(ctx context.Context, w *world, args []string) (map[string]string, error) {
+	st, err := w.state(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.emu.MoveBranch(ctx, w.name, "alice", args[0], st.Branches["main"]); err != nil {
+		return nil, err
+	}
+	if err := w.emu.ChangeRepository(w.name, githubemu.RepositorySettings{DefaultBranch: &args[0]}); err != nil {
+		return nil, err
+	}
+	w.main = args[0]
+	return nil, w.emu.MoveBranch(ctx, w.name, "alice", "main", "")
+}
+
 func doRename(_ context.Context, w *world, args []string) (map[string]string, error) {
 	if err := w.emu.RenameRepository(w.name, args[0]); err != nil {
 		return nil, err
@@ -466,15 +496,27 @@ func doPost(ctx context.Context, w *world, args []string) (map[string]string, er
 			return nil, err
 		}
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+w.rung.addr()+"/github/webhook", bytes.NewReader(body))
+	key := map[string]string{"signed": secret, "forged": "another secret of sixteen bytes"}[args[2]]
+	status, err := w.deliver(ctx, args[3], "00000000-0000-4000-8000-"+fmt.Sprintf("%012d", len(body)), key, body)
 	if err != nil {
 		return nil, err
 	}
+	if strconv.Itoa(status) != args[0] {
+		return nil, fmt.Errorf("answered %d, not %s", status, args[0])
+	}
+	return nil, nil
+}
+
+// deliver posts a webhook to rung, without a signature if key is empty.
+func (w *world) deliver(ctx context.Context, event, guid, key string, body []byte) (status int, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+w.rung.addr()+"/github/webhook", bytes.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
 	maps.Copy(req.Header, http.Header{
-		"Content-Type": {"application/json"}, "X-Github-Event": {args[3]}, "X-Github-Delivery": {"00000000-0000-4000-8000-" + fmt.Sprintf("%012d", len(body))},
+		"Content-Type": {"application/json"}, "X-Github-Event": {event}, "X-Github-Delivery": {guid},
 		"X-Github-Hook-Installation-Target-Id": {strconv.Itoa(appID)}, "X-Github-Hook-Installation-Target-Type": {"integration"},
 	})
-	key := map[string]string{"signed": secret, "forged": "another secret of sixteen bytes"}[args[2]]
 	if key != "" {
 		mac := hmac.New(sha256.New, []byte(key))
 		_, _ = mac.Write(body)
@@ -482,11 +524,24 @@ func doPost(ctx context.Context, w *world, args []string) (map[string]string, er
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	defer func() { _ = resp.Body.Close() }()
-	if strconv.Itoa(resp.StatusCode) != args[0] {
-		return nil, fmt.Errorf("answered %s, not %s", resp.Status, args[0])
+	return resp.StatusCode, resp.Body.Close()
+}
+
+func doRedeliver(ctx context.Context, w *world, args []string) (map[string]string, error) {
+	n := 0
+	for _, d := range w.emu.Deliveries() {
+		if d.Event != args[0] {
+			continue
+		}
+		n++
+		if status, err := w.deliver(ctx, d.Event, d.GUID, secret, d.Payload); err != nil || status != http.StatusAccepted {
+			return nil, fmt.Errorf("delivery %s is answered %d: %w", d.GUID, status, err)
+		}
+	}
+	if n == 0 {
+		return nil, fmt.Errorf("there was no %s", args[0])
 	}
 	return nil, nil
 }

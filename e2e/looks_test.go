@@ -33,6 +33,7 @@ var looks = map[string]look{
 	"pull":        {"pull NUMBER open|closed|merged [PERSON]", [2]int{2, 3}, seePull},
 	"check":       {"check NUMBER success|failure|action_required [REGEXP of its text]", [2]int{2, 3}, seeCheck},
 	"reply":       {"reply NUMBER REGEXP: rung commented", [2]int{2, 2}, seeReply},
+	"replies":     {"replies NUMBER COUNT: how often rung commented", [2]int{2, 2}, seeReplies},
 	"reaction":    {"reaction NUMBER CONTENT: rung reacted to a comment", [2]int{2, 2}, seeReaction},
 	"body":        {"body NUMBER REGEXP: the pull request says", [2]int{2, 2}, seeBody},
 	"record":      {"record PATH REGEXP: the ledger's newest record there", [2]int{2, 2}, seeRecord},
@@ -165,6 +166,17 @@ func seeReply(ctx context.Context, w *world, args []string) (bool, string, error
 		}
 	}
 	return false, strings.Join(all, "\n"), err
+}
+
+func seeReplies(ctx context.Context, w *world, args []string) (bool, string, error) {
+	p, _, err := w.pullOf(ctx, args[0])
+	var all []string
+	for _, c := range p.Comments {
+		if c.Author == "rung[bot]" {
+			all = append(all, c.Body)
+		}
+	}
+	return strconv.Itoa(len(all)) == args[1], strings.Join(all, "\n"), err
 }
 
 func seeReaction(ctx context.Context, w *world, args []string) (bool, string, error) {
@@ -321,7 +333,7 @@ func seeAsked(_ context.Context, w *world, args []string) (bool, string, error) 
 }
 
 func seeFile(ctx context.Context, w *world, args []string) (bool, string, error) {
-	text, there := w.emu.ReadFile(ctx, w.name, "main", args[0])
+	text, there := w.emu.ReadFile(ctx, w.name, w.main, args[0])
 	if !there {
 		return false, "no such file", nil
 	}

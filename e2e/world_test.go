@@ -80,6 +80,7 @@ environments:
 type world struct {
 	dir      string // the script's own
 	name     string // of the GitOps repository, as it is now
+	main     string // its default branch
 	emu      *githubemu.Server
 	store    gitstore.Store
 	git      gitstore.Repository
@@ -132,7 +133,7 @@ func (l *logs) tail(n int) string {
 // newWorld starts everything but rung, with the repository that lies in repo/
 // of the script's directory; empty leaves rung.yaml away.
 func newWorld(ctx context.Context, dir string, empty bool) (*world, error) {
-	w := &world{dir: dir, name: gitops, images: map[string]v1.Image{}, sick: map[string]int{}}
+	w := &world{dir: dir, name: gitops, main: "main", images: map[string]v1.Image{}, sick: map[string]int{}}
 	w.registry = httptest.NewServer(registry.New(registry.Logger(stdlog.New(io.Discard, "", 0))))
 	w.health = httptest.NewServer(http.HandlerFunc(w.answerHealth))
 	w.closers = append(w.closers, w.registry.Close, w.health.Close)
@@ -348,7 +349,7 @@ func (w *world) state(ctx context.Context) (githubemu.RepositoryState, error) {
 // live is what main's files name of an artifact in an environment.
 func (w *world) live(ctx context.Context, env, artifact string) (promotion.Value, error) {
 	a := []manifest.Artifact{{Name: promotion.Artifact(artifact), Image: host(w.registry) + "/acme/" + artifact}}
-	for path, text := range w.tree(ctx, "main", "environments/"+env) {
+	for path, text := range w.tree(ctx, w.main, "environments/"+env) {
 		report, err := manifest.Find(path, []byte(text), a)
 		if err != nil {
 			return promotion.Value{}, err
