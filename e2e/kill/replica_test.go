@@ -33,31 +33,8 @@ func TestAStoppedReplicaMergesNothingLate(t *testing.T) {
 	} {
 		t.Run(strings.ReplaceAll(story.name, " ", "_"), func(t *testing.T) {
 			t.Parallel()
-			var a *world.Process
-			var w *world.World
-			var once sync.Once
-			reached, release := make(chan struct{}), make(chan struct{})
-			freed := sync.OnceFunc(func() { close(release) })
-			w = world.Start(t, binary, options(func(_ int, when githubemu.When, r *http.Request) {
-				if when != githubemu.Before || r.Method != http.MethodPut || !strings.HasSuffix(r.URL.Path, "/merge") || !merges(w, r.URL.Path, story.held) {
-					return
-				}
-				once.Do(func() {
-					a.Freeze()
-					close(reached)
-					<-release
-				})
-			}))
-			t.Cleanup(freed)
-			a = w.Serve("a")
-			b := w.Serve("b")
-			w.Receive(a)
-			c := &cast{t: t, World: w, wait: true}
-			w.Wait("the ledger's line is merged", func() bool { c.act(); return c.pinned }, nil)
-			rest(w)
-			c.wait = false
-			w.Wait("the merge has begun", func() bool { c.act(); return closed(reached) }, func() string { return w.Describe() + a.Log() })
-
+			w, a, b, release := holdMerge(t, story.held)
+			c := &cast{t: t, World: w, dispatched: true}
 			w.Receive(b)
 			number := pullOf(w, "rung/p/dev/checkout")
 			if _, err := w.Emulator.Comment(t.Context(), world.Repository, number, "bob", story.said); err != nil {
@@ -72,8 +49,7 @@ func TestAStoppedReplicaMergesNothingLate(t *testing.T) {
 				t.Errorf("the quarantine is recorded and %s still stands at %s", branch, head)
 			}
 
-			freed()
-			a.Thaw()
+			release()
 			w.Wait("the late merge is refused", func() bool {
 				return strings.Contains(a.Log(), "refused to merge") || strings.Contains(a.Log(), "pass failed")
 			}, a.Log)
@@ -99,6 +75,76 @@ func TestAStoppedReplicaMergesNothingLate(t *testing.T) {
 			agree(t, w, a, b)
 		})
 	}
+}
+
+// holdMerge plays the climb until one of two replicas is about to merge into an
+// environment, and stops it there, with its request not yet served. The other one
+// rests. release serves the request and lets the first one go on.
+func holdMerge(t *testing.T, environment string) (w *world.World, a, b *world.Process, release func()) {
+	t.Helper()
+	var mu sync.Mutex // guards w and a until they are there
+	var once sync.Once
+	reached, freed := make(chan struct{}), make(chan struct{})
+	free := sync.OnceFunc(func() { close(freed) })
+	t.Cleanup(free)
+	mu.Lock()
+	w = world.Start(t, binary, options(func(_ int, when githubemu.When, r *http.Request) {
+		if when != githubemu.Before || r.Method != http.MethodPut || !strings.HasSuffix(r.URL.Path, "/merge") {
+			return
+		}
+		mu.Lock()
+		place, first := w, a
+		mu.Unlock()
+		if !merges(place, r.URL.Path, environment) {
+			return
+		}
+		once.Do(func() {
+			first.Freeze()
+			close(reached)
+			<-freed
+		})
+	}))
+	a, b = w.Serve("a"), w.Serve("b")
+	mu.Unlock()
+	w.Receive(a)
+	c := &cast{t: t, World: w, wait: true}
+	w.Wait("the ledger's line is merged", func() bool { c.act(); return c.pinned }, nil)
+	rest(w)
+	c.wait = false
+	w.Wait("the merge has begun", func() bool { c.act(); return closed(reached) }, func() string { return w.Describe() + a.Log() })
+	return w, a, b, func() {
+		free()
+		a.Thaw()
+	}
+}
+
+// TestAFreezeStopsAMergeUnderWay is the same with a freeze, which takes no branch
+// away: it turns the required check, so that the forge refuses the late merge.
+func TestAFreezeStopsAMergeUnderWay(t *testing.T) {
+	t.Parallel()
+	w, a, b, release := holdMerge(t, "dev")
+	c := &cast{t: t, World: w, dispatched: true}
+	explain := func() string { return w.Describe(environments...) + "\nA: " + a.Log() + "\nB: " + b.Log() }
+	w.Receive(b)
+	number := pullOf(w, "rung/p/dev/checkout")
+	say := func(line string) {
+		t.Helper()
+		if _, err := w.Emulator.Comment(t.Context(), world.Repository, number, "alice", line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	say("/freeze dev the shop is full")
+	w.Wait("the check is turned", func() bool {
+		return shows(w, "rung/p/dev/checkout", "Waits for freeze", "the shop is full") || shows(w, "rung/p/dev/checkout", "Refused by freeze", "the shop is full")
+	}, explain)
+	release()
+	w.Wait("the late merge is refused", func() bool { return strings.Contains(a.Log(), "refused to merge") }, explain)
+	rest(w)
+	if !strings.Contains(w.File("dev"), "newTag: 1.0.0") {
+		t.Errorf("the late merge came through:\n%s", explain())
+	}
+	say("/unfreeze dev")
+	w.Wait("dev runs the new version", func() bool { c.act(); return strings.Contains(w.File("dev"), "newTag: 1.1.0") }, explain)
 }
 
 // merges reports whether a path is the merge of an environment's promotion.
@@ -192,6 +238,7 @@ func TestAFrozenProcessLetsItsAuthorisationLapse(t *testing.T) {
 		return n
 	}
 	frozen := make(chan time.Time, 1)
+	mu.Lock()
 	w = world.Start(t, binary, options(func(_ int, when githubemu.When, r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -204,7 +251,6 @@ func TestAFrozenProcessLetsItsAuthorisationLapse(t *testing.T) {
 			merging++
 		}
 	}))
-	mu.Lock()
 	p = w.Serve("a", "RUNG_MERGE_FENCE="+fence.String())
 	mu.Unlock()
 	w.Receive(p)
