@@ -29,6 +29,9 @@ type recorded struct {
 	commit oid
 	// foreign is true for a record that doesn't belong where it stands.
 	foreign bool
+	// restates is true for an adopt that says again what stood there: a person
+	// accepts what was changed by hand.
+	restates bool
 	// standing is what stood in the pair's open file when a land was written.
 	standing *recorded
 }
@@ -451,6 +454,9 @@ func (s *ledgerStep) keep(r *recorded) {
 		s.bars[rec.Digest] = *rec
 		return
 	case promotion.RecordAdopt:
+		if r.restates {
+			return
+		}
 		if rec.Artifact == nil {
 			s.ranges = append(s.ranges, r)
 			s.report.Configuration++

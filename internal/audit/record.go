@@ -2,6 +2,7 @@ package audit
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 
 	"github.com/rungbot/rung/internal/ledger"
@@ -194,7 +195,10 @@ func (s *ledgerStep) promoted(r *recorded) {
 			s.say(r, ArtifactMismatch, "the artifact that is live", artifactWords(rec.Artifact))
 		}
 	case promotion.RecordAdopt:
-		if rec.Artifact == nil || rec.Landed == nil {
+		if rec.Artifact == nil {
+			return
+		}
+		if r.restates = restates(rec, s.files[r.path]); r.restates || rec.Landed == nil {
 			return
 		}
 		s.byHand(r)
@@ -202,6 +206,16 @@ func (s *ledgerStep) promoted(r *recorded) {
 			s.say(r, Override, "no quarantined digest", artifactWords(rec.Artifact)+", put there by hand")
 		}
 	}
+}
+
+// restates reports whether an adopt says what the one that stood there said.
+func restates(r *promotion.Record, old *recordFile) bool {
+	if old == nil || len(old.entries) == 0 {
+		return false
+	}
+	was := &old.entries[0].Record
+	return was.Kind == promotion.RecordAdopt && was.Restores == r.Restores && samePlaces(was.Places, r.Places) &&
+		reflect.DeepEqual(was.Artifact, r.Artifact) && reflect.DeepEqual(was.Landed, r.Landed)
 }
 
 // sameOpen reports whether the open record is of the same promotion and not

@@ -174,15 +174,28 @@ func TestStories(t *testing.T) {
 			lost.Landed = &promotion.RecordLanded{Commit: w.commit(w.tree(w.base), "lost", nil, w.base), FirstParent: w.base}
 			w.append("", lost)
 		}, "REF_REWIND", 1},
-		{"the same change recorded twice", func(w *world) {
+		{"a change by hand, accepted by a person", func(w *world) {
 			adopt := w.changed(dev, "1.1.0")
 			again := adopt
 			w.append(w.base, adopt)
+			again.Cause, again.Reason = promotion.Cause{Kind: "comment", ID: "1"}, "it is fine"
+			w.append("", again)
+		}, "", 0},
+		{"the same change recorded twice, later", func(w *world) {
+			adopt := w.changed(dev, "1.1.0")
+			again := adopt
+			w.append(w.base, adopt)
+			w.append(w.base, w.changed(dev, "1.2.0"))
 			w.append("", again)
 		}, "CHANGE_MISMATCH", 1},
-		{"a second ledger record of what was found", func(w *world) {
+		{"what was found, accepted by a person", func(w *world) {
 			r := w.state.Live[dev].Land.Record
 			r.Previous = nil
+			w.append("", r)
+		}, "", 0},
+		{"a second record of what was found, with another version", func(w *world) {
+			r := w.state.Live[dev].Land.Record
+			r.Previous, r.Artifact = nil, artifact("checkout", value("checkout", "1.1.0"))
 			w.append("", r)
 		}, "CHANGE_MISMATCH", 1},
 		{"a record issued before the one before it", func(w *world) {
