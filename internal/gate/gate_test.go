@@ -268,11 +268,11 @@ func TestRules(t *testing.T) {
 		{"by a bot", needs(1, review("approved", promotion.Person{ID: 3, Login: "dep[bot]", Bot: true})), pending, "has 0", time.Time{}},
 		{"changes requested", needs(1, review("approved", alice), review("changes_requested", bob)), pending, "bob requested changes", time.Time{}},
 		{"signed commits", func(f *promotion.Facts) { f.Rules.SignedCommits = true }, fail, "requires signed commits", time.Time{}},
-		{"linear history", func(f *promotion.Facts) { f.Rules.LinearHistory = true }, fail, "set method: squash for prod-eu", time.Time{}},
+		{"linear history", func(f *promotion.Facts) { f.Rules.LinearHistory = true }, fail, "write merge: squash for prod-eu", time.Time{}},
 		{"linear history and squash", func(f *promotion.Facts) { f.Rules.LinearHistory, f.Environment.Method = true, "squash" }, pass, "let it", time.Time{}},
 		{"no method is merge", func(f *promotion.Facts) { f.Rules.LinearHistory, f.Environment.Method = true, "" }, fail, "linear history", time.Time{}},
 		{"a merge queue", func(f *promotion.Facts) { f.Rules.MergeQueue = true }, fail, "merge queue", time.Time{}},
-		{"a method that is off", func(f *promotion.Facts) { f.Rules.Methods = []string{"rebase", "squash"} }, fail, "does not allow the merge method merge of prod-eu; set method: to one of rebase, squash", time.Time{}},
+		{"a method that is off", func(f *promotion.Facts) { f.Rules.Methods = []string{"rebase", "squash"} }, fail, "does not allow the merge method merge of prod-eu, but rebase, squash; write merge: squash", time.Time{}},
 		{"people merge", func(f *promotion.Facts) {
 			f.Mode, f.Rules.MergeQueue, f.Rules.SignedCommits, f.Rules.LinearHistory = promotion.ModePropose, true, true, true
 		}, pass, "let it", time.Time{}},

@@ -105,11 +105,11 @@ func mergeRules(f *promotion.Facts) []finding {
 		fail("the base branch has a merge queue, which this rung can't enter; use mode: propose and let people queue the pull request, or put the rung App in the rule's bypass list")
 	}
 	if len(f.Rules.Methods) > 0 && !slices.Contains(f.Rules.Methods, method) {
-		fail("the repository does not allow the merge method %s of %s; set method: to one of %s, or allow it in the repository's settings",
+		fail("the repository does not allow the merge method %s of %s, but %s; write merge: squash or merge: merge in rung.yaml, or allow it in the repository's settings",
 			method, f.Environment.Name, Clip(strings.Join(f.Rules.Methods, ", "), 80))
 	}
 	if f.Rules.LinearHistory && method == "merge" {
-		fail("the base branch requires a linear history, which method: merge breaks; set method: squash for %s", f.Environment.Name)
+		fail("the base branch requires a linear history, which a merge commit breaks; write merge: squash for %s in rung.yaml", f.Environment.Name)
 	}
 	if f.Rules.SignedCommits {
 		fail("the base branch requires signed commits and GitHub does not know rung's signing key; put the rung App in the rule's bypass list, or use mode: propose and merge by hand")
