@@ -219,8 +219,10 @@ func (s Show) Serve(ctx context.Context) (err error) {
 			name, value, _ := strings.Cut(pair, "=")
 			environ[name] = value
 		}
-		t.encode(map[string]any{"step": StepServes, "environ": environ, "github": w.GitHubURL, "board": w.BoardURL, "registry": w.RegistryHost,
-			"apps": w.AppsURL, "repository": Repository, "path": w.RepositoryPath(), "file": file})
+		t.encode(map[string]any{
+			"step": StepServes, "environ": environ, "github": w.GitHubURL, "board": w.BoardURL, "registry": w.RegistryHost,
+			"apps": w.AppsURL, "repository": Repository, "path": w.RepositoryPath(), "file": file,
+		})
 	} else {
 		_, err = fmt.Fprintf(s.Out, "# The world is served; rung joins it with: env $(cat %s) rung serve\n# GitHub: %s/%s\n%s", file, w.GitHubURL, Repository, text)
 	}

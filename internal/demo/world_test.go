@@ -185,8 +185,10 @@ func putLive(t *testing.T, w *World, environment string, d promotion.Digest) {
 	if !ok || !strings.Contains(text, string(old.Digest)) {
 		t.Fatalf("%s does not name %s:\n%s", path, old.Digest, text)
 	}
-	if _, err := w.Emulator().PushFiles(t.Context(), githubemu.Push{Repository: Repository, Person: Alice,
-		Files: map[string]string{path: strings.Replace(text, string(old.Digest), string(d), 1)}}); err != nil {
+	if _, err := w.Emulator().PushFiles(t.Context(), githubemu.Push{
+		Repository: Repository, Person: Alice,
+		Files: map[string]string{path: strings.Replace(text, string(old.Digest), string(d), 1)},
+	}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -71,8 +71,12 @@ func (c *Client) Permissions(ctx context.Context) (map[string]string, error) {
 
 // required is the least that rung works with.
 var required = []struct{ name, level string }{
-	{"checks", "write"}, {"contents", "write"}, {"issues", "write"}, {"metadata", "read"},
-	{"pull_requests", "write"}, {"statuses", "read"},
+	{"checks", "write"},
+	{"contents", "write"},
+	{"issues", "write"},
+	{"metadata", "read"},
+	{"pull_requests", "write"},
+	{"statuses", "read"},
 }
 
 // MissingPermissions are those that rung needs and granted lacks, as

@@ -189,8 +189,10 @@ func TestNewRefusesBadConfigurations(t *testing.T) {
 		"no key":          {forge.Config{AppID: 1, PrivateKey: []byte("secret stuff")}, "private key"},
 		"not a URL":       {forge.Config{AppID: 1, PrivateKey: pemKey, APIURL: "ghs_abcdefgh"}, "is not the URL"},
 		"password in URL": {forge.Config{AppID: 1, PrivateKey: pemKey, APIURL: "https://u:hunter2@github.example/api/v3"}, "is not the URL"},
-		"GraphQL elsewhere": {forge.Config{AppID: 1, PrivateKey: pemKey, APIURL: "https://github.example/api/v3", GraphQLURL: "https://other.example/graphql"},
-			"on the API's host"},
+		"GraphQL elsewhere": {
+			forge.Config{AppID: 1, PrivateKey: pemKey, APIURL: "https://github.example/api/v3", GraphQLURL: "https://other.example/graphql"},
+			"on the API's host",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := forge.New(tt.config)

@@ -153,14 +153,22 @@ func TestReadRefusesPartialData(t *testing.T) {
 		want func(error) bool
 	}{
 		"whole": {data(good), func(err error) bool { return err == nil }},
-		"error beside good data": {withError(good, `{"message":"Something went wrong while executing your query","path":["repository","p0","reviews"]}`),
-			as[*forge.UnavailableError]},
-		"forbidden field": {withError(good, `{"type":"FORBIDDEN","message":"Resource not accessible by integration","path":["repository","p0","reviews"]}`),
-			as[*forge.ForbiddenError]},
-		"no such pull request": {withError(repositoryPart+`,`+refPart+`,"p0":null`, `{"type":"NOT_FOUND","message":"Could not resolve","path":["repository","p0"]}`),
-			func(err error) bool { return err == nil }},
-		"no such repository": {`{"data":{"repository":null},"errors":[{"type":"NOT_FOUND","message":"Could not resolve","path":["repository"]}]}`,
-			func(err error) bool { return errors.Is(err, forge.ErrNotFound) }},
+		"error beside good data": {
+			withError(good, `{"message":"Something went wrong while executing your query","path":["repository","p0","reviews"]}`),
+			as[*forge.UnavailableError],
+		},
+		"forbidden field": {
+			withError(good, `{"type":"FORBIDDEN","message":"Resource not accessible by integration","path":["repository","p0","reviews"]}`),
+			as[*forge.ForbiddenError],
+		},
+		"no such pull request": {
+			withError(repositoryPart+`,`+refPart+`,"p0":null`, `{"type":"NOT_FOUND","message":"Could not resolve","path":["repository","p0"]}`),
+			func(err error) bool { return err == nil },
+		},
+		"no such repository": {
+			`{"data":{"repository":null},"errors":[{"type":"NOT_FOUND","message":"Could not resolve","path":["repository"]}]}`,
+			func(err error) bool { return errors.Is(err, forge.ErrNotFound) },
+		},
 		"null without an error":  {`{"data":{"repository":null}}`, func(err error) bool { return errors.Is(err, forge.ErrNotFound) }},
 		"another repository":     {data(strings.Replace(good, `"databaseId":7`, `"databaseId":8`, 1)), func(err error) bool { return errors.Is(err, forge.ErrNotFound) }},
 		"a field is missing":     {data(strings.Replace(good, `"isArchived":false,`, ``, 1)), as[*forge.UnavailableError]},

@@ -17,11 +17,22 @@ func TestMergeabilityTable(t *testing.T) {
 		state     string
 		want      string
 	}{
-		{nil, "unknown", MergeUnknown}, {nil, "clean", MergeUnknown}, {nil, "", MergeUnknown},
-		{&yes, "clean", MergeClean}, {&yes, "blocked", MergeClean}, {&yes, "behind", MergeClean}, {&yes, "unstable", MergeClean},
-		{&yes, "has_hooks", MergeClean}, {&yes, "draft", MergeClean}, {&yes, "", MergeClean},
-		{&no, "dirty", MergeConflicting}, {&no, "blocked", MergeConflicting}, {&yes, "dirty", MergeConflicting},
-		{&yes, "unknown", MergeUnknown}, {&no, "unknown", MergeUnknown}, {&yes, "quantum", MergeUnknown},
+		{nil, "unknown", MergeUnknown},
+		{nil, "clean", MergeUnknown},
+		{nil, "", MergeUnknown},
+		{&yes, "clean", MergeClean},
+		{&yes, "blocked", MergeClean},
+		{&yes, "behind", MergeClean},
+		{&yes, "unstable", MergeClean},
+		{&yes, "has_hooks", MergeClean},
+		{&yes, "draft", MergeClean},
+		{&yes, "", MergeClean},
+		{&no, "dirty", MergeConflicting},
+		{&no, "blocked", MergeConflicting},
+		{&yes, "dirty", MergeConflicting},
+		{&yes, "unknown", MergeUnknown},
+		{&no, "unknown", MergeUnknown},
+		{&yes, "quantum", MergeUnknown},
 	} {
 		if got := mergeability(tt.mergeable, tt.state); got != tt.want {
 			t.Errorf("%v %q: %s, want %s", tt.mergeable, tt.state, got, tt.want)
@@ -38,11 +49,21 @@ func TestMergeabilityTable(t *testing.T) {
 // passed on and are none of success, skipped, neutral.
 func TestCheckStateTable(t *testing.T) {
 	for _, tt := range []struct{ status, conclusion, want string }{
-		{"COMPLETED", "SUCCESS", "success"}, {"completed", "neutral", "neutral"}, {"COMPLETED", "SKIPPED", "skipped"},
-		{"COMPLETED", "FAILURE", "failure"}, {"COMPLETED", "TIMED_OUT", "failure"}, {"COMPLETED", "CANCELLED", "failure"},
-		{"COMPLETED", "STARTUP_FAILURE", "failure"}, {"COMPLETED", "ACTION_REQUIRED", "action_required"}, {"COMPLETED", "STALE", "stale"},
-		{"COMPLETED", "", "pending"}, {"QUEUED", "", "pending"}, {"IN_PROGRESS", "SUCCESS", "pending"}, {"WAITING", "", "pending"},
-		{"", "SUCCESS", "pending"}, {"COMPLETED", "WONDERFUL", "wonderful"},
+		{"COMPLETED", "SUCCESS", "success"},
+		{"completed", "neutral", "neutral"},
+		{"COMPLETED", "SKIPPED", "skipped"},
+		{"COMPLETED", "FAILURE", "failure"},
+		{"COMPLETED", "TIMED_OUT", "failure"},
+		{"COMPLETED", "CANCELLED", "failure"},
+		{"COMPLETED", "STARTUP_FAILURE", "failure"},
+		{"COMPLETED", "ACTION_REQUIRED", "action_required"},
+		{"COMPLETED", "STALE", "stale"},
+		{"COMPLETED", "", "pending"},
+		{"QUEUED", "", "pending"},
+		{"IN_PROGRESS", "SUCCESS", "pending"},
+		{"WAITING", "", "pending"},
+		{"", "SUCCESS", "pending"},
+		{"COMPLETED", "WONDERFUL", "wonderful"},
 	} {
 		if got := checkState(tt.status, tt.conclusion); got != tt.want {
 			t.Errorf("%s %s: %s, want %s", tt.status, tt.conclusion, got, tt.want)
@@ -97,8 +118,10 @@ func TestRouteClassesAreAClosedSet(t *testing.T) {
 }
 
 func TestRedact(t *testing.T) {
-	for _, secret := range []string{"ghs_16C7e42F292c6912E7710c838347Ae178B4a", "ghp_abcdefgh", "github_pat_11ABC_def", "v1.1f699f1069f60xxx1f699f1069f60aaa1f699f106", "Bearer abcdefghijkl",
-		"eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiIxIn0.sig"} {
+	for _, secret := range []string{
+		"ghs_16C7e42F292c6912E7710c838347Ae178B4a", "ghp_abcdefgh", "github_pat_11ABC_def", "v1.1f699f1069f60xxx1f699f1069f60aaa1f699f106", "Bearer abcdefghijkl",
+		"eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiIxIn0.sig",
+	} {
 		if got := redact("before " + secret + " after"); strings.Contains(got, secret[len(secret)-8:]) && secret[0] != 'v' {
 			t.Errorf("%q left %q", secret, got)
 		}

@@ -160,8 +160,10 @@ func (s *Server) redirect(c *call, r *repo) *reply {
 	if c.r.Method != http.MethodGet && c.r.Method != http.MethodHead {
 		status, text = http.StatusTemporaryRedirect, "Temporary Redirect"
 	}
-	return &reply{status: status, header: http.Header{"Location": {to}},
-		body: object{"message": text, "url": to, "documentation_url": documentation}}
+	return &reply{
+		status: status, header: http.Header{"Location": {to}},
+		body: object{"message": text, "url": to, "documentation_url": documentation},
+	}
 }
 
 // answer writes a reply with the headers GitHub sends, and counts it. It runs

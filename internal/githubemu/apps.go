@@ -67,8 +67,10 @@ func (s *Server) addApp(a App) (*app, error) {
 	}
 	s.w.Apps[a.ID] = made
 	id := s.w.next("account")
-	s.addAccount(&account{ID: id, Login: made.BotLogin, Name: made.BotLogin, Type: "Bot", AppID: a.ID,
-		Email: fmt.Sprintf("%d+%s@users.noreply.github.com", id, made.BotLogin)})
+	s.addAccount(&account{
+		ID: id, Login: made.BotLogin, Name: made.BotLogin, Type: "Bot", AppID: a.ID,
+		Email: fmt.Sprintf("%d+%s@users.noreply.github.com", id, made.BotLogin),
+	})
 	return made, nil
 }
 
@@ -132,8 +134,10 @@ func (s *Server) install(a *app, owner string, names []string) (int64, error) {
 	in := s.installationFor(a.ID, acc.Login)
 	fresh := in == nil
 	if fresh {
-		in = &installation{ID: s.w.next("installation"), AppID: a.ID, Account: acc.Login, Repos: map[int64]bool{},
-			Permissions: maps.Clone(a.Permissions), Events: a.Events, CreatedAt: s.now()}
+		in = &installation{
+			ID: s.w.next("installation"), AppID: a.ID, Account: acc.Login, Repos: map[int64]bool{},
+			Permissions: maps.Clone(a.Permissions), Events: a.Events, CreatedAt: s.now(),
+		}
 		s.w.Installations[in.ID] = in
 	}
 	in.All = in.All || len(names) == 0
@@ -337,8 +341,10 @@ func (s *Server) mintToken(c *call) (reply, error) {
 	if err := c.decode(&ask); err != nil {
 		return reply{}, err
 	}
-	t := &token{Value: s.secret("ghs_"), Installation: in.ID, ExpiresAt: s.now().Truncate(time.Second).Add(time.Hour),
-		Permissions: maps.Clone(in.Permissions)}
+	t := &token{
+		Value: s.secret("ghs_"), Installation: in.ID, ExpiresAt: s.now().Truncate(time.Second).Add(time.Hour),
+		Permissions: maps.Clone(in.Permissions),
+	}
 	if len(ask.Repositories)+len(ask.RepositoryIDs) > 0 {
 		if t.Repos, err = s.narrow(in, ask.Repositories, ask.RepositoryIDs); err != nil {
 			return reply{}, err
@@ -433,10 +439,12 @@ func (s *Server) appJSON(a *app) object {
 	if a == nil {
 		return nil
 	}
-	return object{"id": a.ID, "slug": a.Slug, "node_id": nodeID("A", a.ID), "client_id": fmt.Sprintf("Iv1.%016x", a.ID),
+	return object{
+		"id": a.ID, "slug": a.Slug, "node_id": nodeID("A", a.ID), "client_id": fmt.Sprintf("Iv1.%016x", a.ID),
 		"owner": s.userJSON(s.owner(a.Owner)), "name": a.Name, "description": "", "external_url": s.cfg.BaseURL,
 		"html_url": s.html("/apps/%s", a.Slug), "created_at": stamp(a.CreatedAt), "updated_at": stamp(a.CreatedAt),
-		"permissions": a.Permissions, "events": a.Events, "installations_count": s.installationsOf(a.ID)}
+		"permissions": a.Permissions, "events": a.Events, "installations_count": s.installationsOf(a.ID),
+	}
 }
 
 func (s *Server) installationsOf(appID int64) int {
@@ -452,13 +460,15 @@ func (s *Server) installationsOf(appID int64) int {
 func (s *Server) installationJSON(in *installation) object {
 	a := s.w.Apps[in.AppID]
 	acc := s.owner(in.Account)
-	o := object{"id": in.ID, "account": s.userJSON(acc), "app_id": in.AppID, "app_slug": a.Slug, "target_id": acc.ID,
+	o := object{
+		"id": in.ID, "account": s.userJSON(acc), "app_id": in.AppID, "app_slug": a.Slug, "target_id": acc.ID,
 		"target_type": acc.Type, "permissions": in.Permissions, "events": in.Events, "repository_selection": "selected",
 		"access_tokens_url": s.api("/app/installations/%d/access_tokens", in.ID), "single_file_name": nil,
 		"repositories_url": s.api("/installation/repositories"), "has_multiple_single_files": false, "single_file_paths": []string{},
 		"html_url":   s.html("/organizations/%s/settings/installations/%d", acc.Login, in.ID),
 		"created_at": stamp(in.CreatedAt), "updated_at": stamp(in.CreatedAt), "suspended_at": stampPtr(in.SuspendedAt),
-		"suspended_by": nil}
+		"suspended_by": nil,
+	}
 	if in.All {
 		o["repository_selection"] = "all"
 	}

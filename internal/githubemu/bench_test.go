@@ -15,8 +15,10 @@ import (
 // GraphQL read between and the webhooks made and discarded: the emulator's own
 // cost in a simulation.
 func BenchmarkPromotion(b *testing.B) {
-	s, err := githubemu.New(githubemu.Config{Store: gitmem.New(gitstore.Options{}), BaseURL: "http://emu.test", Manual: true,
-		App: githubemu.App{ID: appID, Slug: "rung"}})
+	s, err := githubemu.New(githubemu.Config{
+		Store: gitmem.New(gitstore.Options{}), BaseURL: "http://emu.test", Manual: true,
+		App: githubemu.App{ID: appID, Slug: "rung"},
+	})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -25,8 +27,10 @@ func BenchmarkPromotion(b *testing.B) {
 	for i := range 50 {
 		files[fmt.Sprintf("env/%d/app.yaml", i)] = "image: shop:1\n"
 	}
-	if err := s.CreateRepository(b.Context(), githubemu.RepositorySeed{Name: full, Collaborators: map[string]string{"ann": "admin"},
-		Commits: []githubemu.CommitSeed{{Files: files}}}); err != nil {
+	if err := s.CreateRepository(b.Context(), githubemu.RepositorySeed{
+		Name: full, Collaborators: map[string]string{"ann": "admin"},
+		Commits: []githubemu.CommitSeed{{Files: files}},
+	}); err != nil {
 		b.Fatal(err)
 	}
 	if _, err := s.Install("acme"); err != nil {

@@ -191,8 +191,10 @@ func (s *Server) createRun(ctx context.Context, r *repo, appID int64, in runInpu
 		return nil, err
 	}
 	suite := s.suiteFor(ctx, r, appID, in.HeadSHA)
-	run := &checkRun{ID: s.w.next("run"), SuiteID: suite.ID, AppID: appID, HeadSHA: in.HeadSHA, Name: *in.Name, Status: "queued",
-		StartedAt: s.now()}
+	run := &checkRun{
+		ID: s.w.next("run"), SuiteID: suite.ID, AppID: appID, HeadSHA: in.HeadSHA, Name: *in.Name, Status: "queued",
+		StartedAt: s.now(),
+	}
 	r.Runs[in.HeadSHA] = append(r.Runs[in.HeadSHA], run)
 	s.apply(run, in)
 	s.emitRun(ctx, r, run, "created", s.w.bot(appID), nil)
@@ -359,9 +361,11 @@ func (s *Server) listAnnotations(c *call) (reply, error) {
 		return reply{}, err
 	}
 	return list(c, run.Output.Annotations, func(a annotation) object {
-		return object{"path": a.Path, "start_line": a.StartLine, "end_line": a.EndLine, "start_column": nil, "end_column": nil,
+		return object{
+			"path": a.Path, "start_line": a.StartLine, "end_line": a.EndLine, "start_column": nil, "end_column": nil,
 			"annotation_level": a.Level, "title": orNull(a.Title), "message": a.Message, "raw_details": nil,
-			"blob_href": s.html("/%s/blob/%s/%s", c.repo.full(), run.HeadSHA, a.Path)}
+			"blob_href": s.html("/%s/blob/%s/%s", c.repo.full(), run.HeadSHA, a.Path),
+		}
 	})
 }
 
@@ -443,9 +447,11 @@ func (s *Server) pullsOf(r *repo, sha string) []object {
 			continue
 		}
 		small := object{"id": r.ID, "url": s.api("/repos/%s", r.full()), "name": r.Name}
-		out = append(out, object{"id": p.ID, "number": p.Number, "url": s.api("/repos/%s/pulls/%d", r.full(), p.Number),
+		out = append(out, object{
+			"id": p.ID, "number": p.Number, "url": s.api("/repos/%s/pulls/%d", r.full(), p.Number),
 			"head": object{"ref": p.HeadRef, "sha": p.HeadSHA, "repo": small},
-			"base": object{"ref": p.BaseRef, "sha": p.BaseSHA, "repo": small}})
+			"base": object{"ref": p.BaseRef, "sha": p.BaseSHA, "repo": small},
+		})
 	}
 	return out
 }
@@ -458,22 +464,28 @@ func (s *Server) runJSON(r *repo, run *checkRun) object {
 	if details == "" {
 		details = page
 	}
-	return object{"id": run.ID, "node_id": nodeID("CR", run.ID), "name": run.Name, "head_sha": run.HeadSHA,
+	return object{
+		"id": run.ID, "node_id": nodeID("CR", run.ID), "name": run.Name, "head_sha": run.HeadSHA,
 		"external_id": run.ExternalID, "url": u, "html_url": page, "details_url": details, "status": run.Status,
 		"conclusion": orNull(run.Conclusion), "started_at": stamp(run.StartedAt), "completed_at": stamp(run.CompletedAt),
-		"output": object{"title": orNull(run.Output.Title), "summary": orNull(run.Output.Summary), "text": orNull(run.Output.Text),
-			"annotations_count": len(run.Output.Annotations), "annotations_url": u + "/annotations"},
-		"check_suite": object{"id": run.SuiteID}, "app": s.appOf(s.w.Apps[run.AppID]), "pull_requests": s.pullsOf(r, run.HeadSHA)}
+		"output": object{
+			"title": orNull(run.Output.Title), "summary": orNull(run.Output.Summary), "text": orNull(run.Output.Text),
+			"annotations_count": len(run.Output.Annotations), "annotations_url": u + "/annotations",
+		},
+		"check_suite": object{"id": run.SuiteID}, "app": s.appOf(s.w.Apps[run.AppID]), "pull_requests": s.pullsOf(r, run.HeadSHA),
+	}
 }
 
 // suiteJSON is GitHub's check suite.
 func (s *Server) suiteJSON(r *repo, su *checkSuite) object {
 	u := s.api("/repos/%s/check-suites/%d", r.full(), su.ID)
 	status, conclusion := r.suiteState(su)
-	return object{"id": su.ID, "node_id": nodeID("CS", su.ID), "head_branch": orNull(su.HeadBranch), "head_sha": su.HeadSHA,
+	return object{
+		"id": su.ID, "node_id": nodeID("CS", su.ID), "head_branch": orNull(su.HeadBranch), "head_sha": su.HeadSHA,
 		"status": status, "conclusion": orNull(conclusion), "url": u, "before": nil, "after": su.HeadSHA,
 		"pull_requests": s.pullsOf(r, su.HeadSHA), "app": s.appOf(s.w.Apps[su.AppID]),
 		"created_at": stamp(su.CreatedAt), "updated_at": stamp(su.UpdatedAt), "latest_check_runs_count": len(r.suiteRuns(su)),
 		"check_runs_url": u + "/check-runs", "repository": s.repoOf(r, false), "rerequestable": true, "runs_rerequestable": true,
-		"head_commit": s.shortCommit(r, su.HeadSHA)}
+		"head_commit": s.shortCommit(r, su.HeadSHA),
+	}
 }

@@ -289,8 +289,10 @@ func (s *Server) deleteCommentReaction(c *call) (reply, error) {
 }
 
 func (s *Server) reactionJSON(x *reaction) object {
-	return object{"id": x.ID, "node_id": nodeID("REA", x.ID), "user": s.user(s.w.user(x.User)), "content": x.Content,
-		"created_at": stamp(x.CreatedAt)}
+	return object{
+		"id": x.ID, "node_id": nodeID("REA", x.ID), "user": s.user(s.w.user(x.User)), "content": x.Content,
+		"created_at": stamp(x.CreatedAt),
+	}
 }
 
 func (s *Server) reactionsJSON(of string, all []*reaction) object {
@@ -314,9 +316,11 @@ func (s *Server) commentJSON(r *repo, i *issue, cm *comment) object {
 	if r.Pulls[i.Number] != nil {
 		kind = "pull"
 	}
-	return object{"id": cm.ID, "node_id": nodeID("IC", cm.ID), "url": u, "body": cm.Body,
+	return object{
+		"id": cm.ID, "node_id": nodeID("IC", cm.ID), "url": u, "body": cm.Body,
 		"html_url":  s.html("/%s/%s/%d#issuecomment-%d", r.full(), kind, i.Number, cm.ID),
 		"issue_url": s.api("/repos/%s/issues/%d", r.full(), i.Number), "user": s.user(s.w.user(cm.User)),
 		"created_at": stamp(cm.CreatedAt), "updated_at": stamp(cm.UpdatedAt), "author_association": s.association(r, cm.User),
-		"reactions": s.reactionsJSON(u, cm.Reactions), "performed_via_github_app": s.viaApp(cm.User)}
+		"reactions": s.reactionsJSON(u, cm.Reactions), "performed_via_github_app": s.viaApp(cm.User),
+	}
 }

@@ -16,8 +16,10 @@ func TestGitData(t *testing.T) {
 	main := w.tip("main")
 	blob, _, err := w.bot.Git.CreateBlob(ctx, "acme", "shop", &github.Blob{Content: github.String("aW1hZ2U6IHNob3A6Mg=="), Encoding: github.String("base64")})
 	w.ok(err)
-	entries := []*github.TreeEntry{{Path: github.String("env/dev/app.yaml"), Mode: github.String("100644"), Type: github.String("blob"), SHA: blob.SHA},
-		{Path: github.String("new/file"), Mode: github.String("100644"), Type: github.String("blob"), Content: github.String("x")}}
+	entries := []*github.TreeEntry{
+		{Path: github.String("env/dev/app.yaml"), Mode: github.String("100644"), Type: github.String("blob"), SHA: blob.SHA},
+		{Path: github.String("new/file"), Mode: github.String("100644"), Type: github.String("blob"), Content: github.String("x")},
+	}
 	tree, _, err := w.bot.Git.CreateTree(ctx, "acme", "shop", main, entries)
 	w.ok(err)
 	bare, _, err := w.bot.Git.CreateTree(ctx, "acme", "shop", "", entries)
@@ -36,8 +38,10 @@ func TestGitData(t *testing.T) {
 	cm, _, err := w.bot.Git.CreateCommit(ctx, "acme", "shop", &github.Commit{Message: github.String("promote"), Tree: tree, Parents: []*github.Commit{{SHA: &main}}}, nil)
 	w.ok(err)
 	equal(t, "verified", cm.GetVerification().GetVerified(), true)
-	own, _, err := w.bot.Git.CreateCommit(ctx, "acme", "shop", &github.Commit{Message: github.String("promote"), Tree: tree, Parents: []*github.Commit{{SHA: &main}},
-		Author: &github.CommitAuthor{Name: github.String("x"), Email: github.String("x@example.com")}}, nil)
+	own, _, err := w.bot.Git.CreateCommit(ctx, "acme", "shop", &github.Commit{
+		Message: github.String("promote"), Tree: tree, Parents: []*github.Commit{{SHA: &main}},
+		Author: &github.CommitAuthor{Name: github.String("x"), Email: github.String("x@example.com")},
+	}, nil)
 	w.ok(err)
 	equal(t, "with an author of its own", own.GetVerification().GetVerified(), false)
 

@@ -87,8 +87,10 @@ func (s *Server) entryJSON(r *repo, ref, path string, e gitstore.TreeEntry, size
 	}
 	u := s.api("/repos/%s/contents/%s?ref=%s", r.full(), escapePath(path), ref)
 	html := s.html("/%s/%s/%s/%s", r.full(), page, ref, escapePath(path))
-	o := object{"type": kind, "name": path[strings.LastIndex(path, "/")+1:], "path": path, "sha": e.ID, "size": size, "url": u,
-		"git_url": git, "html_url": html, "download_url": nil, "_links": object{"self": u, "git": git, "html": html}}
+	o := object{
+		"type": kind, "name": path[strings.LastIndex(path, "/")+1:], "path": path, "sha": e.ID, "size": size, "url": u,
+		"git_url": git, "html_url": html, "download_url": nil, "_links": object{"self": u, "git": git, "html": html},
+	}
 	if kind == "file" {
 		o["download_url"] = s.html("/%s/raw/%s/%s", r.full(), ref, escapePath(path))
 	}
@@ -206,8 +208,10 @@ func (s *Server) listBranches(c *call) (reply, error) {
 		return reply{}, err
 	}
 	return list(c, names, func(n string) object {
-		return object{"name": n, "protected": len(c.repo.rulesFor(n)) > 0,
-			"commit": object{"sha": at[n], "url": s.api("/repos/%s/commits/%s", c.repo.full(), at[n])}}
+		return object{
+			"name": n, "protected": len(c.repo.rulesFor(n)) > 0,
+			"commit": object{"sha": at[n], "url": s.api("/repos/%s/commits/%s", c.repo.full(), at[n])},
+		}
 	})
 }
 
@@ -233,9 +237,11 @@ func (s *Server) getBranch(c *call) (reply, error) {
 	if len(contexts) > 0 {
 		level = "non_admins"
 	}
-	return ok(object{"name": n, "commit": s.commitJSON(c.repo, cm), "protected": len(rules) > 0, "protection_url": u + "/protection",
+	return ok(object{
+		"name": n, "commit": s.commitJSON(c.repo, cm), "protected": len(rules) > 0, "protection_url": u + "/protection",
 		"_links":     object{"self": u, "html": s.html("/%s/tree/%s", c.repo.full(), n)},
-		"protection": object{"enabled": len(rules) > 0, "required_status_checks": object{"enforcement_level": level, "contexts": contexts, "checks": []object{}}}})
+		"protection": object{"enabled": len(rules) > 0, "required_status_checks": object{"enforcement_level": level, "contexts": contexts, "checks": []object{}}},
+	})
 }
 
 func (s *Server) listCommits(c *call) (reply, error) {
@@ -304,8 +310,10 @@ func (s *Server) branchesWhereHead(c *call) (reply, error) {
 		return reply{}, err
 	}
 	return list(c, slices.DeleteFunc(names, func(n string) bool { return at[n] != c.vars["ref"] }), func(n string) object {
-		return object{"name": n, "protected": len(c.repo.rulesFor(n)) > 0,
-			"commit": object{"sha": at[n], "url": s.api("/repos/%s/commits/%s", c.repo.full(), at[n])}}
+		return object{
+			"name": n, "protected": len(c.repo.rulesFor(n)) > 0,
+			"commit": object{"sha": at[n], "url": s.api("/repos/%s/commits/%s", c.repo.full(), at[n])},
+		}
 	})
 }
 
@@ -378,11 +386,13 @@ func (s *Server) compareReply(c *call, base, head, mb string, ahead []gitstore.C
 	}
 	u := s.api("/repos/%s/compare/%s", c.repo.full(), escapePath(c.vars["basehead"]))
 	page := s.html("/%s/compare/%s", c.repo.full(), c.vars["basehead"])
-	return reply{status: 200, header: h, body: object{"url": u, "html_url": page,
+	return reply{status: 200, header: h, body: object{
+		"url": u, "html_url": page,
 		"permalink_url": s.html("/%s/compare/%s...%s", c.repo.full(), base[:7], head[:7]), "diff_url": page + ".diff",
 		"patch_url": page + ".patch", "base_commit": s.commitJSON(c.repo, cs[0]), "merge_base_commit": s.commitJSON(c.repo, cs[2]),
 		"status": state, "ahead_by": len(ahead), "behind_by": behind, "total_commits": len(ahead), "commits": commits,
-		"files": files[:min(len(files), 300)]}}, nil
+		"files": files[:min(len(files), 300)],
+	}}, nil
 }
 
 // mergeBranches merges one branch into another without a pull request.
@@ -438,13 +448,19 @@ func (s *Server) commitJSON(r *repo, cm gitstore.Commit) object {
 	u := s.api("/repos/%s/commits/%s", r.full(), cm.ID)
 	parents := make([]object, 0, len(cm.Parents))
 	for _, p := range cm.Parents {
-		parents = append(parents, object{"sha": p, "url": s.api("/repos/%s/commits/%s", r.full(), p),
-			"html_url": s.html("/%s/commit/%s", r.full(), p)})
+		parents = append(parents, object{
+			"sha": p, "url": s.api("/repos/%s/commits/%s", r.full(), p),
+			"html_url": s.html("/%s/commit/%s", r.full(), p),
+		})
 	}
 	author, committer := parseIdent(cm.Author), parseIdent(cm.Committer)
-	return object{"sha": cm.ID, "node_id": "C_" + cm.ID, "url": u, "html_url": s.html("/%s/commit/%s", r.full(), cm.ID),
+	return object{
+		"sha": cm.ID, "node_id": "C_" + cm.ID, "url": u, "html_url": s.html("/%s/commit/%s", r.full(), cm.ID),
 		"comments_url": u + "/comments", "author": s.user(s.byEmail(author.Email)), "committer": s.user(s.byEmail(committer.Email)),
-		"parents": parents, "commit": object{"author": author.json(), "committer": committer.json(), "message": cm.Message,
+		"parents": parents, "commit": object{
+			"author": author.json(), "committer": committer.json(), "message": cm.Message,
 			"tree": object{"sha": cm.Tree, "url": s.api("/repos/%s/git/trees/%s", r.full(), cm.Tree)},
-			"url":  s.api("/repos/%s/git/commits/%s", r.full(), cm.ID), "comment_count": 0, "verification": s.verification(r, cm)}}
+			"url":  s.api("/repos/%s/git/commits/%s", r.full(), cm.ID), "comment_count": 0, "verification": s.verification(r, cm),
+		},
+	}
 }

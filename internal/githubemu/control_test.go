@@ -66,7 +66,8 @@ func TestControl(t *testing.T) {
 		{"status", fields{"repository": full, "app": "ci", "sha": "topic", "name": "lint", "state": "success"}},
 		{"review", fields{"repository": full, "person": "cat", "number": 1, "event": "APPROVE"}},
 		{"rules", fields{"repository": full, "rules": []fields{{"required_reviews": 1}}}},
-		{"close", on(nil)}, {"reopen", on(nil)},
+		{"close", on(nil)},
+		{"reopen", on(nil)},
 		{"merge", on(nil)},
 		{"revert", on(nil)},
 		{"rules", fields{"repository": full, "rules": []fields{}}},
@@ -77,15 +78,22 @@ func TestControl(t *testing.T) {
 		{"workflow", on(fields{"workflow": "ci", "branch": "main", "conclusion": "success"})},
 		{"deployment-status", on(fields{"environment": "dev", "ref": "main", "state": "success"})},
 		{"package", fields{"repository": full, "person": "bob", "name": "shop", "digest": "sha256:0"}},
-		{"ping", fields{}}, {"flush", fields{}},
-		{"fault", fields{"kind": "502-before", "route": "GET /meta"}}, {"clear-faults", fields{}},
-		{"null-mergeable", fields{"n": 2}}, {"graphql", fields{"on": false}}, {"limits", fields{"PerHour": 9}},
-		{"expire-tokens", fields{}}, {"suspend", fields{"owner": "acme", "suspended": true}},
-		{"suspend", fields{"owner": "acme"}}, {"archive", fields{"repository": full, "archived": true}},
+		{"ping", fields{}},
+		{"flush", fields{}},
+		{"fault", fields{"kind": "502-before", "route": "GET /meta"}},
+		{"clear-faults", fields{}},
+		{"null-mergeable", fields{"n": 2}},
+		{"graphql", fields{"on": false}},
+		{"limits", fields{"PerHour": 9}},
+		{"expire-tokens", fields{}},
+		{"suspend", fields{"owner": "acme", "suspended": true}},
+		{"suspend", fields{"owner": "acme"}},
+		{"archive", fields{"repository": full, "archived": true}},
 		{"rename", fields{"repository": full, "to": "acme/store"}},
 		{"repository", fields{"name": "acme/new", "commits": []fields{{"author": "bob", "files": fields{"f": "1"}}}}},
 		{"install", fields{"owner": "acme", "repository": "acme/new"}},
-		{"webhook-url", fields{"url": "http://127.0.0.1:1"}}, {"reset-counts", fields{}},
+		{"webhook-url", fields{"url": "http://127.0.0.1:1"}},
+		{"reset-counts", fields{}},
 	}
 	for _, step := range steps {
 		delete(on(nil), "number")
@@ -189,9 +197,11 @@ func TestPages(t *testing.T) {
 	w := newWorld(t)
 	head := w.branch("rung/p/dev/shop", "env/dev/app.yaml", "image: <shop>:2\n")
 	p := w.open("rung/p/dev/shop")
-	_, _, err := w.bot.Checks.CreateCheckRun(t.Context(), "acme", "shop", github.CreateCheckRunOptions{Name: "rung", HeadSHA: head,
+	_, _, err := w.bot.Checks.CreateCheckRun(t.Context(), "acme", "shop", github.CreateCheckRunOptions{
+		Name: "rung", HeadSHA: head,
 		Status: github.String("completed"), Conclusion: github.String("action_required"), Output: &github.CheckRunOutput{Title: github.String("waits"), Summary: github.String("| gate | verdict |\n|---|---|\n| soak | **pending** |")},
-		Actions: []*github.CheckRunAction{{Label: "Hold", Description: "hold it", Identifier: "hold"}}})
+		Actions: []*github.CheckRunAction{{Label: "Hold", Description: "hold it", Identifier: "hold"}},
+	})
 	w.ok(err)
 	w.ok(w.s.SetRules(full, githubemu.Ruleset{Protection: true, EnforceAdmins: true, RequiredReviews: 1}))
 	hooks := w.listen()
@@ -295,8 +305,10 @@ func TestSaveLoad(t *testing.T) {
 	var saved bytes.Buffer
 	w.ok(w.s.Save(&saved))
 
-	other, err := githubemu.New(githubemu.Config{Store: store, BaseURL: w.web.URL, Manual: true,
-		App: githubemu.App{ID: appID, Slug: "rung", PublicKey: &appKey().PublicKey}})
+	other, err := githubemu.New(githubemu.Config{
+		Store: store, BaseURL: w.web.URL, Manual: true,
+		App: githubemu.App{ID: appID, Slug: "rung", PublicKey: &appKey().PublicKey},
+	})
 	w.ok(err)
 	w.ok(other.Load(bytes.NewReader(saved.Bytes())))
 	after, err := other.State(t.Context(), full)

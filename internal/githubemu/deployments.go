@@ -98,9 +98,11 @@ func (s *Server) createDeployment(c *call) (reply, error) {
 	if len(in.Payload) == 0 {
 		in.Payload = json.RawMessage("{}")
 	}
-	d := &deployment{ID: s.w.next("deployment"), SHA: sha, Ref: in.Ref, Task: in.Task, Environment: in.Environment,
+	d := &deployment{
+		ID: s.w.next("deployment"), SHA: sha, Ref: in.Ref, Task: in.Task, Environment: in.Environment,
 		Description: in.Description, Payload: in.Payload, Creator: c.who.acc.Login, Transient: in.Transient,
-		Production: in.Production || in.Environment == "production", CreatedAt: s.now()}
+		Production: in.Production || in.Environment == "production", CreatedAt: s.now(),
+	}
 	c.repo.Deployments = append(c.repo.Deployments, d)
 	s.emit(c.repo, "deployment", "created", c.who.acc, object{"deployment": s.deploymentJSON(c.repo, d), "workflow": nil, "workflow_run": nil})
 	return created(s.deploymentJSON(c.repo, d))
@@ -163,8 +165,10 @@ func (s *Server) createDeployStatusRoute(c *call) (reply, error) {
 	if err := c.decode(&in); err != nil {
 		return reply{}, err
 	}
-	st := &deployStatus{State: in.State, Description: in.Description, LogURL: in.LogURL, EnvironmentURL: in.EnvironmentURL,
-		Target: in.Target, Environment: in.Environment}
+	st := &deployStatus{
+		State: in.State, Description: in.Description, LogURL: in.LogURL, EnvironmentURL: in.EnvironmentURL,
+		Target: in.Target, Environment: in.Environment,
+	}
 	if err := s.addDeployStatus(c.repo, d, c.who.acc, st); err != nil {
 		return reply{}, err
 	}
@@ -184,8 +188,10 @@ func (s *Server) addDeployStatus(r *repo, d *deployment, who *account, st *deplo
 		st.Environment = d.Environment
 	}
 	d.Statuses = append(d.Statuses, st)
-	s.emit(r, "deployment_status", "created", who, object{"deployment_status": s.deployStatusJSON(r, d, st),
-		"deployment": s.deploymentJSON(r, d), "check_run": nil, "workflow": nil, "workflow_run": nil})
+	s.emit(r, "deployment_status", "created", who, object{
+		"deployment_status": s.deployStatusJSON(r, d, st),
+		"deployment":        s.deploymentJSON(r, d), "check_run": nil, "workflow": nil, "workflow_run": nil,
+	})
 	return nil
 }
 
@@ -195,11 +201,13 @@ func (s *Server) deploymentJSON(r *repo, d *deployment) object {
 	if n := len(d.Statuses); n > 0 {
 		updated = d.Statuses[n-1].CreatedAt
 	}
-	return object{"id": d.ID, "node_id": nodeID("DE", d.ID), "sha": d.SHA, "ref": d.Ref, "task": d.Task, "payload": d.Payload,
+	return object{
+		"id": d.ID, "node_id": nodeID("DE", d.ID), "sha": d.SHA, "ref": d.Ref, "task": d.Task, "payload": d.Payload,
 		"original_environment": d.Environment, "environment": d.Environment, "description": orNull(d.Description),
 		"creator": s.user(s.w.user(d.Creator)), "created_at": stamp(d.CreatedAt), "updated_at": stamp(updated),
 		"statuses_url": u + "/statuses", "url": u, "repository_url": s.api("/repos/%s", r.full()),
-		"transient_environment": d.Transient, "production_environment": d.Production, "performed_via_github_app": nil}
+		"transient_environment": d.Transient, "production_environment": d.Production, "performed_via_github_app": nil,
+	}
 }
 
 func (s *Server) deployStatusJSON(r *repo, d *deployment, st *deployStatus) object {
@@ -208,11 +216,13 @@ func (s *Server) deployStatusJSON(r *repo, d *deployment, st *deployStatus) obje
 	if target == "" {
 		target = st.LogURL
 	}
-	return object{"id": st.ID, "node_id": nodeID("DES", st.ID), "url": u + "/statuses/" + itoa(int(st.ID)), "state": st.State,
+	return object{
+		"id": st.ID, "node_id": nodeID("DES", st.ID), "url": u + "/statuses/" + itoa(int(st.ID)), "state": st.State,
 		"creator": s.user(s.w.user(st.Creator)), "description": st.Description, "environment": st.Environment,
 		"target_url": target, "log_url": target, "environment_url": st.EnvironmentURL, "created_at": stamp(st.CreatedAt),
 		"updated_at": stamp(st.CreatedAt), "deployment_url": u, "repository_url": s.api("/repos/%s", r.full()),
-		"performed_via_github_app": nil}
+		"performed_via_github_app": nil,
+	}
 }
 
 func (s *Server) listReleases(c *call) (reply, error) {
@@ -241,10 +251,12 @@ func (s *Server) releaseByTag(c *call) (reply, error) {
 
 func (s *Server) releaseJSON(r *repo, x *release) object {
 	u := s.api("/repos/%s/releases/%d", r.full(), x.ID)
-	return object{"id": x.ID, "node_id": nodeID("RE", x.ID), "tag_name": x.Tag, "target_commitish": x.Target, "name": x.Name,
+	return object{
+		"id": x.ID, "node_id": nodeID("RE", x.ID), "tag_name": x.Tag, "target_commitish": x.Target, "name": x.Name,
 		"body": x.Body, "draft": x.Draft, "prerelease": x.Prerelease, "created_at": stamp(x.CreatedAt),
 		"published_at": stamp(x.PublishedAt), "author": s.user(s.w.user(x.Author)), "assets": []object{}, "url": u,
 		"html_url": s.html("/%s/releases/tag/%s", r.full(), escapePath(x.Tag)), "assets_url": u + "/assets",
 		"upload_url": u + "/assets{?name,label}", "tarball_url": s.api("/repos/%s/tarball/%s", r.full(), escapePath(x.Tag)),
-		"zipball_url": s.api("/repos/%s/zipball/%s", r.full(), escapePath(x.Tag)), "immutable": false, "updated_at": stamp(x.PublishedAt)}
+		"zipball_url": s.api("/repos/%s/zipball/%s", r.full(), escapePath(x.Tag)), "immutable": false, "updated_at": stamp(x.PublishedAt),
+	}
 }

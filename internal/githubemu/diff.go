@@ -29,10 +29,12 @@ func (s *Server) fileJSON(ctx context.Context, r *repo, from, to, path, sha stri
 		status = "removed"
 	}
 	patch, add, dels := unified(old, now)
-	o := object{"sha": blob, "filename": path, "status": status, "additions": add, "deletions": dels, "changes": add + dels,
+	o := object{
+		"sha": blob, "filename": path, "status": status, "additions": add, "deletions": dels, "changes": add + dels,
 		"blob_url":     s.html("/%s/blob/%s/%s", r.full(), sha, escapePath(path)),
 		"raw_url":      s.html("/%s/raw/%s/%s", r.full(), sha, escapePath(path)),
-		"contents_url": s.api("/repos/%s/contents/%s?ref=%s", r.full(), escapePath(path), sha)}
+		"contents_url": s.api("/repos/%s/contents/%s?ref=%s", r.full(), escapePath(path), sha),
+	}
 	if patch != "" {
 		o["patch"] = patch
 	}

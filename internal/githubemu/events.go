@@ -13,9 +13,11 @@ import (
 
 // allEvents are those that an App may subscribe to here.
 func allEvents() []string {
-	return []string{"branch_protection_rule", "check_run", "check_suite", "create", "delete", "deployment", "deployment_status",
+	return []string{
+		"branch_protection_rule", "check_run", "check_suite", "create", "delete", "deployment", "deployment_status",
 		"issue_comment", "issues", "label", "merge_group", "package", "pull_request", "pull_request_review", "push",
-		"registry_package", "release", "repository", "repository_dispatch", "repository_ruleset", "status", "workflow_run"}
+		"registry_package", "release", "repository", "repository_dispatch", "repository_ruleset", "status", "workflow_run",
+	}
 }
 
 // emit queues an event about a repository for every App that is installed on
@@ -76,8 +78,10 @@ func (s *Server) emitInstallation(in *installation, action string, repos []*repo
 }
 
 func (s *Server) emitInstallationRepos(in *installation, action string, repos []*repo) {
-	extra := object{"installation": s.installationJSON(in), "requester": nil, "repository_selection": "selected",
-		"repositories_added": []object{}, "repositories_removed": []object{}}
+	extra := object{
+		"installation": s.installationJSON(in), "requester": nil, "repository_selection": "selected",
+		"repositories_added": []object{}, "repositories_removed": []object{},
+	}
 	extra["repositories_"+action] = shortRepos(repos)
 	s.emitTo(in, nil, "installation_repositories", action, s.installer(in), extra)
 }
@@ -105,8 +109,10 @@ func (s *Server) emitPush(ctx context.Context, r *repo, who *account, up gitstor
 		return
 	}
 	if up.Old == gitstore.Zero {
-		s.emit(r, "create", "", who, object{"ref": name, "ref_type": kind, "master_branch": r.DefaultBranch,
-			"description": orNull(r.Description), "pusher_type": "user"})
+		s.emit(r, "create", "", who, object{
+			"ref": name, "ref_type": kind, "master_branch": r.DefaultBranch,
+			"description": orNull(r.Description), "pusher_type": "user",
+		})
 	}
 	if up.New == gitstore.Zero {
 		s.emit(r, "delete", "", who, object{"ref": name, "ref_type": kind, "pusher_type": "user"})
@@ -116,9 +122,11 @@ func (s *Server) emitPush(ctx context.Context, r *repo, who *account, up gitstor
 
 func (s *Server) pushPayload(ctx context.Context, r *repo, who *account, up gitstore.RefUpdate) object {
 	gone, fresh := up.New == gitstore.Zero, up.Old == gitstore.Zero
-	o := object{"ref": up.Ref, "before": up.Old, "after": up.New, "created": fresh, "deleted": gone, "forced": false,
+	o := object{
+		"ref": up.Ref, "before": up.Old, "after": up.New, "created": fresh, "deleted": gone, "forced": false,
 		"base_ref": nil, "compare": s.html("/%s/compare/%s...%s", r.full(), up.Old[:12], up.New[:12]), "commits": []object{},
-		"head_commit": nil, "pusher": object{"name": who.Login, "email": who.Email}}
+		"head_commit": nil, "pusher": object{"name": who.Login, "email": who.Email},
+	}
 	repository := s.repoJSON(r)
 	repository["created_at"], repository["pushed_at"] = r.CreatedAt.Unix(), r.PushedAt.Unix()
 	repository["master_branch"], repository["stargazers"] = r.DefaultBranch, 0
@@ -169,9 +177,11 @@ func (s *Server) pushCommit(ctx context.Context, r *repo, cm gitstore.Commit) ob
 		}
 		return o
 	}
-	o := object{"id": cm.ID, "tree_id": cm.Tree, "distinct": true, "message": cm.Message, "timestamp": stamp(parseIdent(cm.Committer).When),
+	o := object{
+		"id": cm.ID, "tree_id": cm.Tree, "distinct": true, "message": cm.Message, "timestamp": stamp(parseIdent(cm.Committer).When),
 		"url": s.html("/%s/commit/%s", r.full(), cm.ID), "author": who(cm.Author), "committer": who(cm.Committer),
-		"added": []string{}, "removed": []string{}, "modified": []string{}}
+		"added": []string{}, "removed": []string{}, "modified": []string{},
+	}
 	from := ""
 	if len(cm.Parents) > 0 {
 		p, err := r.git.ReadCommit(ctx, cm.Parents[0])
@@ -322,8 +332,10 @@ func (s *Server) shortCommitCtx(ctx context.Context, r *repo, sha string) object
 		sig := parseIdent(line)
 		return object{"name": sig.Name, "email": sig.Email}
 	}
-	return object{"id": cm.ID, "tree_id": cm.Tree, "message": cm.Message, "timestamp": stamp(parseIdent(cm.Committer).When),
-		"author": who(cm.Author), "committer": who(cm.Committer)}
+	return object{
+		"id": cm.ID, "tree_id": cm.Tree, "message": cm.Message, "timestamp": stamp(parseIdent(cm.Committer).When),
+		"author": who(cm.Author), "committer": who(cm.Committer),
+	}
 }
 
 func (s *Server) emitStatus(ctx context.Context, r *repo, st *status, who *account) {
@@ -334,14 +346,18 @@ func (s *Server) emitStatus(ctx context.Context, r *repo, st *status, who *accou
 	if names, at, err := s.branches(ctx, r); err == nil {
 		for _, n := range names {
 			if at[n] == st.SHA {
-				branches = append(branches, object{"name": n, "protected": len(r.rulesFor(n)) > 0,
-					"commit": object{"sha": st.SHA, "url": s.api("/repos/%s/commits/%s", r.full(), st.SHA)}})
+				branches = append(branches, object{
+					"name": n, "protected": len(r.rulesFor(n)) > 0,
+					"commit": object{"sha": st.SHA, "url": s.api("/repos/%s/commits/%s", r.full(), st.SHA)},
+				})
 			}
 		}
 	}
-	extra := object{"id": st.ID, "sha": st.SHA, "name": r.full(), "context": st.Context, "state": st.State,
+	extra := object{
+		"id": st.ID, "sha": st.SHA, "name": r.full(), "context": st.Context, "state": st.State,
 		"description": orNull(st.Description), "target_url": orNull(st.TargetURL), "avatar_url": s.html("/_emu/avatar/%d", who.ID),
-		"branches": branches, "created_at": stamp(st.CreatedAt), "updated_at": stamp(st.CreatedAt), "commit": nil}
+		"branches": branches, "created_at": stamp(st.CreatedAt), "updated_at": stamp(st.CreatedAt), "commit": nil,
+	}
 	if cm, err := r.git.ReadCommit(ctx, st.SHA); err == nil {
 		extra["commit"] = s.commitJSON(r, cm)
 	}
@@ -354,9 +370,13 @@ func (s *Server) Ping() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := s.w.Apps[s.appID]
-	s.enqueue(a, nil, nil, "ping", "", encodePayload(object{"zen": "Keep it logically awesome.", "hook_id": a.ID*10 + 1,
-		"hook": object{"type": "App", "id": a.ID*10 + 1, "name": "web", "active": true, "events": a.Events, "app_id": a.ID,
+	s.enqueue(a, nil, nil, "ping", "", encodePayload(object{
+		"zen": "Keep it logically awesome.", "hook_id": a.ID*10 + 1,
+		"hook": object{
+			"type": "App", "id": a.ID*10 + 1, "name": "web", "active": true, "events": a.Events, "app_id": a.ID,
 			"config":     object{"content_type": "json", "url": a.WebhookURL, "insecure_ssl": "0", "secret": "********"},
-			"updated_at": stamp(s.now()), "created_at": stamp(s.now()), "deliveries_url": s.api("/app/hook/deliveries")},
-		"sender": s.userJSON(s.owner(a.Owner)), "app_id": fmt.Sprint(a.ID)}))
+			"updated_at": stamp(s.now()), "created_at": stamp(s.now()), "deliveries_url": s.api("/app/hook/deliveries"),
+		},
+		"sender": s.userJSON(s.owner(a.Owner)), "app_id": fmt.Sprint(a.ID),
+	}))
 }

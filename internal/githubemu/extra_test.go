@@ -100,8 +100,10 @@ func TestPushWall(t *testing.T) {
 // TestUnknown answers what is not there as GitHub does.
 func TestUnknown(t *testing.T) {
 	w := newWorld(t)
-	for path, want := range map[string]int{"/api/v3/nonsense": 404, "/api/v3/repos/acme/none": 404, "/api/v3/repos/acme/shop/pulls/x": 404,
-		"/api/v3/repositories/1/pulls": 404, "/api/v3": 200, "/acme/none": 404, "/acme/shop/nonsense": 404, "/acme/shop.git/nonsense": 404} {
+	for path, want := range map[string]int{
+		"/api/v3/nonsense": 404, "/api/v3/repos/acme/none": 404, "/api/v3/repos/acme/shop/pulls/x": 404,
+		"/api/v3/repositories/1/pulls": 404, "/api/v3": 200, "/acme/none": 404, "/acme/shop/nonsense": 404, "/acme/shop.git/nonsense": 404,
+	} {
 		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, w.web.URL+path, nil)
 		req.Header.Set("Authorization", "token "+w.tokens["bob"])
 		res, err := http.DefaultClient.Do(req)

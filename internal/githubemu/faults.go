@@ -164,8 +164,10 @@ func (s *Server) faultReply(a *armed) reply {
 	var e *Error
 	switch a.Kind {
 	case FaultBadGatewayBefore, FaultBadGatewayAfter:
-		return reply{status: http.StatusBadGateway, body: []byte("<html><body><h1>502 Bad Gateway</h1></body></html>"),
-			header: http.Header{"Content-Type": {"text/html"}}}
+		return reply{
+			status: http.StatusBadGateway, body: []byte("<html><body><h1>502 Bad Gateway</h1></body></html>"),
+			header: http.Header{"Content-Type": {"text/html"}},
+		}
 	case FaultCutBefore, FaultCutAfter:
 		return reply{status: statusCut}
 	case FaultUnauthorized:
@@ -179,11 +181,15 @@ func (s *Server) faultReply(a *armed) reply {
 		e = &Error{Status: http.StatusForbidden, Message: "API rate limit exceeded for installation.", Header: h}
 		e.Header.Del("Retry-After")
 	case FaultTooMany:
-		e = &Error{Status: http.StatusTooManyRequests, Header: h,
-			Message: "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."}
+		e = &Error{
+			Status: http.StatusTooManyRequests, Header: h,
+			Message: "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",
+		}
 	default:
-		e = &Error{Status: http.StatusForbidden, Header: h,
-			Message: "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."}
+		e = &Error{
+			Status: http.StatusForbidden, Header: h,
+			Message: "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",
+		}
 	}
 	return e.reply("https://docs.github.com/rest/overview/rate-limits-for-the-rest-api#about-secondary-rate-limits")
 }

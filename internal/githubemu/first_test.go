@@ -30,12 +30,15 @@ func TestPromotion(t *testing.T) {
 		t.Error("mergeable is known at once")
 	}
 	_, _, err := w.bot.PullRequests.Create(ctx, "acme", "shop", &github.NewPullRequest{
-		Title: github.String("again"), Head: github.String("rung/p/dev/shop"), Base: github.String("main")})
+		Title: github.String("again"), Head: github.String("rung/p/dev/shop"), Base: github.String("main"),
+	})
 	w.refused(err, 422, "A pull request already exists for acme:rung/p/dev/shop.")
 
-	run, _, err := w.bot.Checks.CreateCheckRun(ctx, "acme", "shop", github.CreateCheckRunOptions{Name: "rung", HeadSHA: head,
+	run, _, err := w.bot.Checks.CreateCheckRun(ctx, "acme", "shop", github.CreateCheckRunOptions{
+		Name: "rung", HeadSHA: head,
 		Status: github.String("completed"), Conclusion: github.String("success"), ExternalID: github.String("x"),
-		Output: &github.CheckRunOutput{Title: github.String("all good"), Summary: github.String("fine")}})
+		Output: &github.CheckRunOutput{Title: github.String("all good"), Summary: github.String("fine")},
+	})
 	w.ok(err)
 	equal(t, "app", run.GetApp().GetID(), appID)
 
@@ -69,7 +72,8 @@ func TestTokens(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	tok, _, err := w.app.Apps.CreateInstallationToken(ctx, w.inst, &github.InstallationTokenOptions{
-		Repositories: []string{"shop"}, Permissions: &github.InstallationPermissions{Contents: github.String("read")}})
+		Repositories: []string{"shop"}, Permissions: &github.InstallationPermissions{Contents: github.String("read")},
+	})
 	w.ok(err)
 	narrow := w.client(&http.Client{}).WithAuthToken(tok.GetToken())
 	if _, _, err := narrow.Git.GetRef(ctx, "acme", "shop", "heads/main"); err != nil {

@@ -34,9 +34,11 @@ func (s *Server) refJSON(ctx context.Context, r *repo, ref, id string) object {
 	if k, _, err := r.git.ReadObject(ctx, id); err == nil {
 		kind = k
 	}
-	return object{"ref": ref, "node_id": nodeID("REF", int64(len(ref))) + base64.RawURLEncoding.EncodeToString([]byte(ref)),
+	return object{
+		"ref": ref, "node_id": nodeID("REF", int64(len(ref))) + base64.RawURLEncoding.EncodeToString([]byte(ref)),
 		"url":    s.api("/repos/%s/git/%s", r.full(), ref),
-		"object": object{"type": kind, "sha": id, "url": s.api("/repos/%s/git/%ss/%s", r.full(), kind, id)}}
+		"object": object{"type": kind, "sha": id, "url": s.api("/repos/%s/git/%ss/%s", r.full(), kind, id)},
+	}
 }
 
 func (s *Server) getRef(c *call) (reply, error) {
@@ -137,13 +139,17 @@ func (s *Server) gitCommitJSON(r *repo, cm gitstore.Commit) object {
 	u := s.api("/repos/%s/git/commits/%s", r.full(), cm.ID)
 	parents := make([]object, 0, len(cm.Parents))
 	for _, p := range cm.Parents {
-		parents = append(parents, object{"sha": p, "url": s.api("/repos/%s/git/commits/%s", r.full(), p),
-			"html_url": s.html("/%s/commit/%s", r.full(), p)})
+		parents = append(parents, object{
+			"sha": p, "url": s.api("/repos/%s/git/commits/%s", r.full(), p),
+			"html_url": s.html("/%s/commit/%s", r.full(), p),
+		})
 	}
-	return object{"sha": cm.ID, "node_id": "C_" + cm.ID, "url": u, "html_url": s.html("/%s/commit/%s", r.full(), cm.ID),
+	return object{
+		"sha": cm.ID, "node_id": "C_" + cm.ID, "url": u, "html_url": s.html("/%s/commit/%s", r.full(), cm.ID),
 		"author": parseIdent(cm.Author).json(), "committer": parseIdent(cm.Committer).json(), "message": cm.Message,
 		"tree":    object{"sha": cm.Tree, "url": s.api("/repos/%s/git/trees/%s", r.full(), cm.Tree)},
-		"parents": parents, "verification": s.verification(r, cm)}
+		"parents": parents, "verification": s.verification(r, cm),
+	}
 }
 
 // verification says whether GitHub can tell who signed a commit.
@@ -189,8 +195,10 @@ func (s *Server) createGitCommit(c *call) (reply, error) {
 			return reply{}, fail(422, "Parent SHA does not exist or is not a commit object")
 		}
 	}
-	cm := newCommit{Tree: in.Tree, Parents: in.Parents, Message: in.Message, Signature: in.Signature,
-		Author: s.identOf(c.who.acc), Committer: s.identOf(c.who.acc)}
+	cm := newCommit{
+		Tree: in.Tree, Parents: in.Parents, Message: in.Message, Signature: in.Signature,
+		Author: s.identOf(c.who.acc), Committer: s.identOf(c.who.acc),
+	}
 	if in.Author != nil {
 		cm.Author = s.identFor(in.Author)
 		cm.Committer = cm.Author
@@ -252,8 +260,10 @@ func (s *Server) walkTree(ctx context.Context, r *repo, tree, prefix string, dee
 		return err
 	}
 	for _, e := range entries {
-		row := object{"path": prefix + e.Name, "mode": pad(e.Mode), "sha": e.ID, "type": "blob",
-			"url": s.api("/repos/%s/git/blobs/%s", r.full(), e.ID)}
+		row := object{
+			"path": prefix + e.Name, "mode": pad(e.Mode), "sha": e.ID, "type": "blob",
+			"url": s.api("/repos/%s/git/blobs/%s", r.full(), e.ID),
+		}
 		switch {
 		case isTree(e):
 			row["type"], row["url"] = "tree", s.api("/repos/%s/git/trees/%s", r.full(), e.ID)
@@ -343,8 +353,10 @@ func (s *Server) getBlob(c *call) (reply, error) {
 	if strings.Contains(c.r.Header.Get("Accept"), "raw") {
 		return reply{status: http.StatusOK, body: data, header: http.Header{"Content-Type": {"application/vnd.github.v3.raw; charset=utf-8"}}}, nil
 	}
-	return ok(object{"sha": c.vars["sha"], "node_id": "B_" + c.vars["sha"], "size": len(data), "encoding": "base64",
-		"url": s.api("/repos/%s/git/blobs/%s", c.repo.full(), c.vars["sha"]), "content": lines64(data)})
+	return ok(object{
+		"sha": c.vars["sha"], "node_id": "B_" + c.vars["sha"], "size": len(data), "encoding": "base64",
+		"url": s.api("/repos/%s/git/blobs/%s", c.repo.full(), c.vars["sha"]), "content": lines64(data),
+	})
 }
 
 // lines64 is base64 in lines of sixty, as GitHub sends it.

@@ -124,8 +124,10 @@ func (s *Server) graph() *schema {
 	graphChecks(g)
 	graphRules(g)
 	graphPayloads(g)
-	for _, of := range []string{"PullRequest", "PullRequestReview", "IssueComment", "PullRequestCommit", "Label", "Ref",
-		"StatusCheckRollupContext", "RepositoryRule", "PullRequestTimelineItems", "CheckRun", "PullRequestChangedFile"} {
+	for _, of := range []string{
+		"PullRequest", "PullRequestReview", "IssueComment", "PullRequestCommit", "Label", "Ref",
+		"StatusCheckRollupContext", "RepositoryRule", "PullRequestTimelineItems", "CheckRun", "PullRequestChangedFile",
+	} {
 		graphConnection(g, of)
 	}
 	pick := func(from string, names ...string) map[string]*field {

@@ -109,8 +109,10 @@ type gqlRequest struct {
 // serveGraphQL is the GraphQL endpoint. Errors of a query are answered in a
 // 200, as GitHub does.
 func (s *Server) serveGraphQL(w http.ResponseWriter, r *http.Request) {
-	c := &call{s: s, ctx: context.WithoutCancel(r.Context()), r: r, path: "/graphql",
-		rt: &route{method: r.Method, pattern: "/graphql", auth: authToken, kind: Read}}
+	c := &call{
+		s: s, ctx: context.WithoutCancel(r.Context()), r: r, path: "/graphql",
+		rt: &route{method: r.Method, pattern: "/graphql", auth: authToken, kind: Read},
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
 	if err != nil {
 		s.answer(w, c, fail(http.StatusRequestEntityTooLarge, "Request body is too large or was cut off").reply(documentation))
@@ -202,8 +204,10 @@ func (s *Server) execute(c *call, doc *ast.QueryDocument, op *ast.OperationDefin
 			}
 		}
 		if v.Type.NonNull && q.vars[v.Variable] == nil {
-			q.errors = append(q.errors, &gqlError{Locations: at(v.Position),
-				Message: fmt.Sprintf("Variable $%s of type %s was provided invalid value", v.Variable, v.Type.String())})
+			q.errors = append(q.errors, &gqlError{
+				Locations: at(v.Position),
+				Message:   fmt.Sprintf("Variable $%s of type %s was provided invalid value", v.Variable, v.Type.String()),
+			})
 		}
 	}
 	root := "Query"
@@ -257,8 +261,10 @@ func (q *gqlCall) validate(set ast.SelectionSet, typ string, path []any, depth i
 
 func (q *gqlCall) validateFragment(set ast.SelectionSet, on string, path []any, pos *ast.Position, depth int) {
 	if q.s.gql.types[on] == nil {
-		q.errors = append(q.errors, &gqlError{Message: "No such type " + on + ", so it can't be a fragment condition",
-			Path: path, Locations: at(pos), Extensions: map[string]any{"code": "undefinedType", "typeName": on}})
+		q.errors = append(q.errors, &gqlError{
+			Message: "No such type " + on + ", so it can't be a fragment condition",
+			Path:    path, Locations: at(pos), Extensions: map[string]any{"code": "undefinedType", "typeName": on},
+		})
 		return
 	}
 	q.validate(set, on, append(path[:len(path):len(path)], "... on "+on), depth+1)
@@ -270,9 +276,11 @@ func (q *gqlCall) validateField(sel *ast.Field, typ string, path []any, depth in
 	}
 	f := q.s.gql.types[typ][sel.Name]
 	if f == nil {
-		q.errors = append(q.errors, &gqlError{Message: fmt.Sprintf("Field '%s' doesn't exist on type '%s'", sel.Name, typ),
-			Path: path, Locations: at(sel.Position),
-			Extensions: map[string]any{"code": "undefinedField", "typeName": typ, "fieldName": sel.Name}})
+		q.errors = append(q.errors, &gqlError{
+			Message: fmt.Sprintf("Field '%s' doesn't exist on type '%s'", sel.Name, typ),
+			Path:    path, Locations: at(sel.Position),
+			Extensions: map[string]any{"code": "undefinedField", "typeName": typ, "fieldName": sel.Name},
+		})
 		return
 	}
 	if f.typ == "" && len(sel.SelectionSet) > 0 {
@@ -465,12 +473,16 @@ func connect(name string, args gqlArgs, all []any) (*connection, error) {
 	first, hasFirst := args.num("first")
 	last, hasLast := args.num("last")
 	if !hasFirst && !hasLast {
-		return nil, &gqlError{Type: "MISSING_PAGINATION_BOUNDARIES",
-			Message: fmt.Sprintf("You must provide a `first` or `last` value to properly paginate the `%s` connection.", name)}
+		return nil, &gqlError{
+			Type:    "MISSING_PAGINATION_BOUNDARIES",
+			Message: fmt.Sprintf("You must provide a `first` or `last` value to properly paginate the `%s` connection.", name),
+		}
 	}
 	if first > 100 || last > 100 {
-		return nil, &gqlError{Type: "EXCESSIVE_PAGINATION",
-			Message: fmt.Sprintf("Requesting %d records on the `%s` connection exceeds the `first` limit of 100 records.", max(first, last), name)}
+		return nil, &gqlError{
+			Type:    "EXCESSIVE_PAGINATION",
+			Message: fmt.Sprintf("Requesting %d records on the `%s` connection exceeds the `first` limit of 100 records.", max(first, last), name),
+		}
 	}
 	lo, hi := 0, len(all)
 	if c := args.str("after"); c != "" {

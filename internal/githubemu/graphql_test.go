@@ -150,14 +150,18 @@ func FuzzGraphQL(f *testing.F) {
 	f.Add(`{ rateLimit { cost } }`)
 	f.Add(`query A { a: rateLimit { ...X } } fragment X on RateLimit { ...X }`)
 	f.Add(`{ repository(owner: [], name: {a: $b}) { id } }`)
-	s, err := githubemu.New(githubemu.Config{Store: gitmem.New(gitstore.Options{}), BaseURL: "http://emu.test", Manual: true,
-		App: githubemu.App{ID: appID, Slug: "rung"}})
+	s, err := githubemu.New(githubemu.Config{
+		Store: gitmem.New(gitstore.Options{}), BaseURL: "http://emu.test", Manual: true,
+		App: githubemu.App{ID: appID, Slug: "rung"},
+	})
 	if err != nil {
 		f.Fatal(err)
 	}
 	token := s.AddPerson(githubemu.Person{Login: "ann"})
-	if err := s.CreateRepository(f.Context(), githubemu.RepositorySeed{Name: full, Collaborators: map[string]string{"ann": "admin"},
-		Commits: []githubemu.CommitSeed{{Files: map[string]string{"a": "1"}}}}); err != nil {
+	if err := s.CreateRepository(f.Context(), githubemu.RepositorySeed{
+		Name: full, Collaborators: map[string]string{"ann": "admin"},
+		Commits: []githubemu.CommitSeed{{Files: map[string]string{"a": "1"}}},
+	}); err != nil {
 		f.Fatal(err)
 	}
 	if _, err := s.PushFiles(f.Context(), githubemu.Push{Repository: full, Person: "ann", Branch: "topic", Files: map[string]string{"b": "2"}}); err != nil {

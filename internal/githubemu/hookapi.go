@@ -84,8 +84,10 @@ func (s *Server) redeliver(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	again := &delivery{GUID: d.GUID, AppID: d.AppID, Installation: d.Installation, Repo: d.Repo, Event: d.Event, Action: d.Action,
-		Redelivery: true, Payload: d.Payload, CreatedAt: s.now(), URL: d.URL}
+	again := &delivery{
+		GUID: d.GUID, AppID: d.AppID, Installation: d.Installation, Repo: d.Repo, Event: d.Event, Action: d.Action,
+		Redelivery: true, Payload: d.Payload, CreatedAt: s.now(), URL: d.URL,
+	}
 	s.record(again)
 	s.hooks.waiting = append(s.hooks.waiting, again)
 	s.hooks.wake()
@@ -94,9 +96,11 @@ func (s *Server) redeliver(c *call) (reply, error) {
 
 func deliveryJSON(d *delivery) object {
 	secs, _ := strconv.ParseFloat(strconv.FormatFloat(d.Duration.Seconds(), 'f', 2, 64), 64)
-	o := object{"id": d.ID, "guid": d.GUID, "delivered_at": stamp(d.DeliveredAt), "redelivery": d.Redelivery, "duration": secs,
+	o := object{
+		"id": d.ID, "guid": d.GUID, "delivered_at": stamp(d.DeliveredAt), "redelivery": d.Redelivery, "duration": secs,
 		"status": d.Status, "status_code": d.StatusCode, "event": d.Event, "action": orNull(d.Action), "installation_id": nil,
-		"repository_id": nil, "throttled_at": nil}
+		"repository_id": nil, "throttled_at": nil,
+	}
 	if d.Installation != 0 {
 		o["installation_id"] = d.Installation
 	}

@@ -71,9 +71,11 @@ type Delivery struct {
 }
 
 func (d *delivery) public() Delivery {
-	return Delivery{ID: d.ID, GUID: d.GUID, App: d.AppID, Event: d.Event, Action: d.Action, Repository: d.Repo,
+	return Delivery{
+		ID: d.ID, GUID: d.GUID, App: d.AppID, Event: d.Event, Action: d.Action, Repository: d.Repo,
 		StatusCode: d.StatusCode, Status: d.Status, Redelivery: d.Redelivery, Created: d.CreatedAt, Delivered: d.DeliveredAt,
-		Payload: d.Payload}
+		Payload: d.Payload,
+	}
 }
 
 func (q *hookQueue) start(s *Server) {

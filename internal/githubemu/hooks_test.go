@@ -162,9 +162,11 @@ func TestOtherEvents(t *testing.T) {
 func TestSender(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got []string
-		s, err := githubemu.New(githubemu.Config{Store: gitmem.New(gitstore.Options{}), BaseURL: "http://emu.test",
+		s, err := githubemu.New(githubemu.Config{
+			Store: gitmem.New(gitstore.Options{}), BaseURL: "http://emu.test",
 			App:       githubemu.App{ID: appID, Slug: "rung", PublicKey: &appKey().PublicKey, WebhookURL: "http://bot.test"},
-			Transport: roundTrip(func(r *http.Request) { got = append(got, r.Header.Get("X-GitHub-Event")) })})
+			Transport: roundTrip(func(r *http.Request) { got = append(got, r.Header.Get("X-GitHub-Event")) }),
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

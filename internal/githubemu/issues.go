@@ -38,8 +38,10 @@ type label struct {
 
 func (s *Server) newIssue(r *repo, who *account, title, body string) *issue {
 	r.Numbers++
-	i := &issue{ID: s.w.next("issue"), Number: r.Numbers, Title: title, Body: body, User: who.Login, State: "open",
-		CreatedAt: s.now(), UpdatedAt: s.now()}
+	i := &issue{
+		ID: s.w.next("issue"), Number: r.Numbers, Title: title, Body: body, User: who.Login, State: "open",
+		CreatedAt: s.now(), UpdatedAt: s.now(),
+	}
 	r.Issues[i.Number] = i
 	return i
 }
@@ -186,9 +188,11 @@ func (s *Server) issueEvents(c *call) (reply, error) {
 	n := int64(0)
 	return list(c, i.Closings, func(cl closing) object {
 		n++
-		return object{"id": i.ID*100 + n, "node_id": nodeID("CE", i.ID*100+n), "event": "closed", "created_at": stamp(cl.At),
+		return object{
+			"id": i.ID*100 + n, "node_id": nodeID("CE", i.ID*100+n), "event": "closed", "created_at": stamp(cl.At),
 			"actor": s.user(s.w.user(cl.By)), "commit_id": nil, "commit_url": nil, "performed_via_github_app": nil,
-			"url": s.api("/repos/%s/issues/events/%d", c.repo.full(), i.ID*100+n)}
+			"url": s.api("/repos/%s/issues/events/%d", c.repo.full(), i.ID*100+n),
+		}
 	})
 }
 
@@ -230,8 +234,10 @@ func (s *Server) labelsJSON(r *repo, names []string) []object {
 }
 
 func (s *Server) labelJSON(r *repo, l *label) object {
-	return object{"id": l.ID, "node_id": nodeID("LA", l.ID), "name": l.Name, "color": l.Color, "default": false,
-		"description": orNull(l.Description), "url": s.api("/repos/%s/labels/%s", r.full(), escapePath(l.Name))}
+	return object{
+		"id": l.ID, "node_id": nodeID("LA", l.ID), "name": l.Name, "color": l.Color, "default": false,
+		"description": orNull(l.Description), "url": s.api("/repos/%s/labels/%s", r.full(), escapePath(l.Name)),
+	}
 }
 
 func (s *Server) listIssueLabels(c *call) (reply, error) {
@@ -332,22 +338,26 @@ func (s *Server) createLabel(c *call) (reply, error) {
 func (s *Server) issueJSON(r *repo, i *issue) object {
 	u := s.api("/repos/%s/issues/%d", r.full(), i.Number)
 	page := s.html("/%s/issues/%d", r.full(), i.Number)
-	o := object{"id": i.ID, "node_id": nodeID("I", i.ID), "number": i.Number, "title": i.Title, "body": orNull(i.Body),
+	o := object{
+		"id": i.ID, "node_id": nodeID("I", i.ID), "number": i.Number, "title": i.Title, "body": orNull(i.Body),
 		"user": s.user(s.w.user(i.User)), "state": i.State, "state_reason": nil, "locked": i.Locked,
 		"active_lock_reason": nil, "assignee": nil, "assignees": []object{}, "milestone": nil, "labels": s.labelsJSON(r, i.Labels),
 		"comments": len(i.Comments), "created_at": stamp(i.CreatedAt), "updated_at": stamp(i.UpdatedAt),
 		"closed_at": stamp(i.ClosedAt), "closed_by": s.user(s.w.user(i.ClosedBy)), "author_association": s.association(r, i.User),
 		"url": u, "repository_url": s.api("/repos/%s", r.full()), "labels_url": u + "/labels{/name}",
 		"comments_url": u + "/comments", "events_url": u + "/events", "timeline_url": u + "/timeline",
-		"reactions": s.reactionsJSON(u, i.Reactions), "performed_via_github_app": s.viaApp(i.User)}
+		"reactions": s.reactionsJSON(u, i.Reactions), "performed_via_github_app": s.viaApp(i.User),
+	}
 	if i.State == "closed" {
 		o["state_reason"] = orNull(i.Reason)
 	}
 	if p := r.Pulls[i.Number]; p != nil {
 		page = s.html("/%s/pull/%d", r.full(), i.Number)
 		o["draft"] = p.Draft
-		o["pull_request"] = object{"url": s.api("/repos/%s/pulls/%d", r.full(), i.Number), "html_url": page,
-			"diff_url": page + ".diff", "patch_url": page + ".patch", "merged_at": stamp(p.MergedAt)}
+		o["pull_request"] = object{
+			"url": s.api("/repos/%s/pulls/%d", r.full(), i.Number), "html_url": page,
+			"diff_url": page + ".diff", "patch_url": page + ".patch", "merged_at": stamp(p.MergedAt),
+		}
 	}
 	o["html_url"] = page
 	return o

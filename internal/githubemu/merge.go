@@ -141,8 +141,10 @@ func (s *Server) squash(ctx context.Context, r *repo, p *pull, who *account, bas
 		_, body, _ = strings.Cut(commits[0].Message, "\n")
 	}
 	text := strings.TrimSpace(title + "\n\n" + strings.TrimSpace(body))
-	id, err := s.writeCommit(ctx, r, newCommit{Tree: tree, Parents: []string{base}, Message: text,
-		Author: s.identOf(s.squashAuthor(r, p, who)), Committer: s.identOf(s.w.user("web-flow"))})
+	id, err := s.writeCommit(ctx, r, newCommit{
+		Tree: tree, Parents: []string{base}, Message: text,
+		Author: s.identOf(s.squashAuthor(r, p, who)), Committer: s.identOf(s.w.user("web-flow")),
+	})
 	if err == nil {
 		r.WebFlow[id] = true
 	}
@@ -172,8 +174,10 @@ func (s *Server) rebase(ctx context.Context, r *repo, p *pull, base string) (str
 		if err != nil {
 			return "", err
 		}
-		tip, err = s.writeCommit(ctx, r, newCommit{Tree: tree, Parents: []string{tip}, Author: c.Author,
-			Committer: s.identOf(s.w.user("web-flow")), Message: c.Message})
+		tip, err = s.writeCommit(ctx, r, newCommit{
+			Tree: tree, Parents: []string{tip}, Author: c.Author,
+			Committer: s.identOf(s.w.user("web-flow")), Message: c.Message,
+		})
 		if err != nil {
 			return "", err
 		}
@@ -249,8 +253,10 @@ func (s *Server) updateBranchRoute(c *call) (reply, error) {
 	if err := s.updateBranch(c.ctx, c.repo, p, c.who.acc); err != nil {
 		return reply{}, err
 	}
-	return reply{status: http.StatusAccepted, body: object{"message": "Updating pull request branch.",
-		"url": s.api("/repos/%s/pulls/%d", c.repo.full(), p.Number)}}, nil
+	return reply{status: http.StatusAccepted, body: object{
+		"message": "Updating pull request branch.",
+		"url":     s.api("/repos/%s/pulls/%d", c.repo.full(), p.Number),
+	}}, nil
 }
 
 func (s *Server) updateBranch(ctx context.Context, r *repo, p *pull, who *account) error {

@@ -59,8 +59,10 @@ func (s *Server) enqueuePull(ctx context.Context, r *repo, p *pull, who *account
 	if err != nil {
 		return err
 	}
-	e := &queueEntry{Number: p.Number, Head: p.HeadSHA, Base: base, SHA: sha, By: who.Login, Created: s.now(),
-		Group: fmt.Sprintf("gh-readonly-queue/%s/pr-%d-%s", p.BaseRef, p.Number, base)}
+	e := &queueEntry{
+		Number: p.Number, Head: p.HeadSHA, Base: base, SHA: sha, By: who.Login, Created: s.now(),
+		Group: fmt.Sprintf("gh-readonly-queue/%s/pr-%d-%s", p.BaseRef, p.Number, base),
+	}
 	if err := r.git.UpdateRefs(ctx, []gitstore.RefUpdate{{Ref: "refs/heads/" + e.Group, Old: gitstore.Zero, New: sha}}); err != nil {
 		return err
 	}
@@ -72,8 +74,10 @@ func (s *Server) enqueuePull(ctx context.Context, r *repo, p *pull, who *account
 }
 
 func (s *Server) groupJSON(ctx context.Context, r *repo, p *pull, e *queueEntry) object {
-	return object{"head_sha": e.SHA, "head_ref": "refs/heads/" + e.Group, "base_ref": "refs/heads/" + p.BaseRef, "base_sha": e.Base,
-		"head_commit": s.shortCommitCtx(ctx, r, e.SHA)}
+	return object{
+		"head_sha": e.SHA, "head_ref": "refs/heads/" + e.Group, "base_ref": "refs/heads/" + p.BaseRef, "base_sha": e.Base,
+		"head_commit": s.shortCommitCtx(ctx, r, e.SHA),
+	}
 }
 
 // dequeuePull takes a pull request out of the queue, and its group's branch

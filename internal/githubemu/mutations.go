@@ -29,8 +29,10 @@ func (s *Server) graphMutation() map[string]*field {
 			return s.setPullState(q.ctx, g.r, g.p, q.who.acc, "open")
 		}),
 		"mergePullRequest": onPull(func(q *gqlCall, g *gqlPull, in gqlArgs) error {
-			_, err := s.merge(q.ctx, g.r, g.p, q.who.acc, mergeAsk{SHA: in.str("expectedHeadOid"), Title: in.str("commitHeadline"),
-				Message: in.str("commitBody"), Method: fold(in.str("mergeMethod"))})
+			_, err := s.merge(q.ctx, g.r, g.p, q.who.acc, mergeAsk{
+				SHA: in.str("expectedHeadOid"), Title: in.str("commitHeadline"),
+				Message: in.str("commitBody"), Method: fold(in.str("mergeMethod")),
+			})
 			return err
 		}),
 		"convertPullRequestToDraft": onPull(func(q *gqlCall, g *gqlPull, _ gqlArgs) error {

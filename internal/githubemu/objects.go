@@ -167,8 +167,10 @@ func (s *Server) writeCommit(ctx context.Context, r *repo, c newCommit) (string,
 // webCommit stores a commit that GitHub itself makes for somebody: its own
 // account is the committer, and it counts as signed.
 func (s *Server) webCommit(ctx context.Context, r *repo, who *account, tree string, parents []string, message string) (string, error) {
-	id, err := s.writeCommit(ctx, r, newCommit{Tree: tree, Parents: parents, Message: message,
-		Author: s.identOf(who), Committer: s.identOf(s.w.user("web-flow"))})
+	id, err := s.writeCommit(ctx, r, newCommit{
+		Tree: tree, Parents: parents, Message: message,
+		Author: s.identOf(who), Committer: s.identOf(s.w.user("web-flow")),
+	})
 	if err == nil {
 		r.WebFlow[id] = true
 	}
@@ -209,8 +211,10 @@ func (s *Server) commitFiles(ctx context.Context, r *repo, who *account, parent 
 	if msg == "" {
 		msg = "Change " + strings.Join(sortedKeys(edits), ", ")
 	}
-	return s.writeCommit(ctx, r, newCommit{Tree: tree, Parents: parents, Author: s.identOf(who),
-		Committer: s.identOf(who), Message: strings.TrimRight(msg, "\n") + "\n"})
+	return s.writeCommit(ctx, r, newCommit{
+		Tree: tree, Parents: parents, Author: s.identOf(who),
+		Committer: s.identOf(who), Message: strings.TrimRight(msg, "\n") + "\n",
+	})
 }
 
 // signature is an author or committer line, taken apart.

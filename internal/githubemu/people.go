@@ -222,9 +222,11 @@ func (s *Server) getOrgMembership(c *call) (reply, error) {
 	if who == nil || org.Members[fold(who.Login)] == "" {
 		return reply{}, notFound()
 	}
-	return ok(object{"url": s.api("/orgs/%s/memberships/%s", org.Login, who.Login), "state": "active",
+	return ok(object{
+		"url": s.api("/orgs/%s/memberships/%s", org.Login, who.Login), "state": "active",
 		"role": org.Members[fold(who.Login)], "organization_url": s.api("/orgs/%s", org.Login),
-		"organization": s.orgJSON(org), "user": s.userJSON(who)})
+		"organization": s.orgJSON(org), "user": s.userJSON(who),
+	})
 }
 
 func (s *Server) team(c *call) (*team, error) {
@@ -282,8 +284,10 @@ func (s *Server) getTeamMembership(c *call) (reply, error) {
 	if role == "" {
 		return reply{}, notFound()
 	}
-	return ok(object{"url": s.api("/organizations/%s/team/%d/memberships/%s", t.Org, t.ID, c.vars["login"]),
-		"role": role, "state": "active"})
+	return ok(object{
+		"url":  s.api("/organizations/%s/team/%d/memberships/%s", t.Org, t.ID, c.vars["login"]),
+		"role": role, "state": "active",
+	})
 }
 
 func (s *Server) listCollaborators(c *call) (reply, error) {
@@ -362,9 +366,11 @@ func (s *Server) userJSON(a *account) object {
 
 func (s *Server) fullUserJSON(a *account) object {
 	o := s.userJSON(a)
-	for k, v := range (object{"name": a.Name, "company": nil, "blog": "", "location": nil, "email": nil, "hireable": nil,
+	for k, v := range (object{
+		"name": a.Name, "company": nil, "blog": "", "location": nil, "email": nil, "hireable": nil,
 		"bio": nil, "twitter_username": nil, "public_repos": 0, "public_gists": 0, "followers": 0, "following": 0,
-		"created_at": stamp(a.CreatedAt), "updated_at": stamp(a.CreatedAt)}) {
+		"created_at": stamp(a.CreatedAt), "updated_at": stamp(a.CreatedAt),
+	}) {
 		o[k] = v
 	}
 	return o
@@ -372,18 +378,22 @@ func (s *Server) fullUserJSON(a *account) object {
 
 func (s *Server) orgJSON(a *account) object {
 	u := s.api("/orgs/%s", a.Login)
-	return object{"login": a.Login, "id": a.ID, "node_id": nodeID("O", a.ID), "url": u, "repos_url": u + "/repos",
+	return object{
+		"login": a.Login, "id": a.ID, "node_id": nodeID("O", a.ID), "url": u, "repos_url": u + "/repos",
 		"events_url": u + "/events", "hooks_url": u + "/hooks", "issues_url": u + "/issues",
 		"members_url": u + "/members{/member}", "public_members_url": u + "/public_members{/member}",
-		"avatar_url": s.html("/_emu/avatar/%d", a.ID), "description": ""}
+		"avatar_url": s.html("/_emu/avatar/%d", a.ID), "description": "",
+	}
 }
 
 func (s *Server) teamJSON(t *team) object {
 	u := s.api("/organizations/%s/team/%d", t.Org, t.ID)
-	return object{"id": t.ID, "node_id": nodeID("T", t.ID), "name": t.Slug, "slug": t.Slug, "description": "",
+	return object{
+		"id": t.ID, "node_id": nodeID("T", t.ID), "name": t.Slug, "slug": t.Slug, "description": "",
 		"privacy": "closed", "notification_setting": "notifications_enabled", "permission": "pull", "url": u,
 		"html_url": s.html("/orgs/%s/teams/%s", t.Org, t.Slug), "members_url": u + "/members{/member}",
-		"repositories_url": u + "/repos", "parent": nil}
+		"repositories_url": u + "/repos", "parent": nil,
+	}
 }
 
 // nodeID makes a global id that tells its kind.

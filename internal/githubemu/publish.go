@@ -29,8 +29,10 @@ func (s *Server) PublishRelease(ctx context.Context, full, person, tag, body str
 			return err
 		}
 	}
-	x := &release{ID: s.w.next("release"), Tag: tag, Name: tag, Body: body, Target: r.DefaultBranch, Author: who.Login,
-		CreatedAt: s.now(), PublishedAt: s.now()}
+	x := &release{
+		ID: s.w.next("release"), Tag: tag, Name: tag, Body: body, Target: r.DefaultBranch, Author: who.Login,
+		CreatedAt: s.now(), PublishedAt: s.now(),
+	}
 	r.Releases = append(r.Releases, x)
 	for _, action := range []string{"published", "released"} {
 		s.emit(r, "release", action, who, object{"release": s.releaseJSON(r, x)})
@@ -58,8 +60,10 @@ func (s *Server) SetDeploymentStatus(ctx context.Context, full, person, environm
 		}
 	}
 	if d == nil {
-		d = &deployment{ID: s.w.next("deployment"), SHA: sha, Ref: ref, Task: "deploy", Environment: environment,
-			Payload: []byte("{}"), Creator: who.Login, CreatedAt: s.now()}
+		d = &deployment{
+			ID: s.w.next("deployment"), SHA: sha, Ref: ref, Task: "deploy", Environment: environment,
+			Payload: []byte("{}"), Creator: who.Login, CreatedAt: s.now(),
+		}
 		r.Deployments = append(r.Deployments, d)
 		s.emit(r, "deployment", "created", who, object{"deployment": s.deploymentJSON(r, d), "workflow": nil, "workflow_run": nil})
 	}
@@ -110,18 +114,26 @@ func (s *Server) packageJSON(r *repo, who *account, p Package) object {
 	id := s.w.next("package")
 	namespace := fold(r.Owner) + "/" + p.Name
 	html := s.html("/%s/packages/%d", r.full(), id)
-	version := object{"id": id, "version": p.Digest, "name": p.Digest, "description": "", "summary": "", "body_html": "",
+	version := object{
+		"id": id, "version": p.Digest, "name": p.Digest, "description": "", "summary": "", "body_html": "",
 		"html_url": html, "created_at": now, "updated_at": now, "metadata": []object{}, "package_files": []object{},
 		"installation_command": "docker pull " + p.Host + "/" + namespace + ":" + p.Tag, "author": s.user(who),
 		"target_commitish": r.DefaultBranch, "target_oid": "", "draft": false, "prerelease": false,
 		"package_url": p.Host + "/" + namespace + ":" + p.Tag, "docker_metadata": []object{},
-		"container_metadata": object{"tag": object{"name": p.Tag, "digest": p.Digest},
+		"container_metadata": object{
+			"tag":      object{"name": p.Tag, "digest": p.Digest},
 			"labels":   object{"description": "", "source": "", "revision": "", "image_url": "", "licenses": "", "all_labels": object{}},
-			"manifest": object{"digest": p.Digest, "media_type": "application/vnd.oci.image.manifest.v1+json", "uri": "repositories/" + namespace + "/manifests/" + p.Digest, "size": 528, "config": object{}, "layers": []object{}}}}
-	o := object{"id": id, "name": p.Name, "namespace": namespace, "description": "", "ecosystem": "CONTAINER", "package_type": "CONTAINER",
+			"manifest": object{"digest": p.Digest, "media_type": "application/vnd.oci.image.manifest.v1+json", "uri": "repositories/" + namespace + "/manifests/" + p.Digest, "size": 528, "config": object{}, "layers": []object{}},
+		},
+	}
+	o := object{
+		"id": id, "name": p.Name, "namespace": namespace, "description": "", "ecosystem": "CONTAINER", "package_type": "CONTAINER",
 		"html_url": html, "created_at": now, "updated_at": now, "owner": s.user(s.owner(r.Owner)), "package_version": version,
-		"registry": object{"about_url": "https://docs.github.com/packages", "name": "GitHub CONTAINER registry", "type": "CONTAINER",
-			"url": "https://" + p.Host + "/" + namespace, "vendor": "GitHub Inc"}}
+		"registry": object{
+			"about_url": "https://docs.github.com/packages", "name": "GitHub CONTAINER registry", "type": "CONTAINER",
+			"url": "https://" + p.Host + "/" + namespace, "vendor": "GitHub Inc",
+		},
+	}
 	if !p.Unlinked {
 		o["repository"] = s.repoOf(r, false)
 	}
@@ -142,11 +154,14 @@ func (s *Server) FinishWorkflow(ctx context.Context, full, person, workflow, bra
 	}
 	id, now := s.w.next("workflow"), stamp(s.now())
 	u := s.api("/repos/%s/actions/runs/%d", r.full(), id)
-	wf := object{"id": 1, "node_id": nodeID("W", 1), "name": workflow, "path": ".github/workflows/" + workflow + ".yml", "state": "active",
+	wf := object{
+		"id": 1, "node_id": nodeID("W", 1), "name": workflow, "path": ".github/workflows/" + workflow + ".yml", "state": "active",
 		"created_at": now, "updated_at": now, "url": s.api("/repos/%s/actions/workflows/1", r.full()),
 		"html_url":  s.html("/%s/blob/%s/.github/workflows/%s.yml", r.full(), r.DefaultBranch, workflow),
-		"badge_url": s.html("/%s/workflows/%s/badge.svg", r.full(), workflow)}
-	run := object{"id": id, "node_id": nodeID("WFR", id), "name": workflow, "display_title": workflow, "head_branch": branch,
+		"badge_url": s.html("/%s/workflows/%s/badge.svg", r.full(), workflow),
+	}
+	run := object{
+		"id": id, "node_id": nodeID("WFR", id), "name": workflow, "display_title": workflow, "head_branch": branch,
 		"head_sha": sha, "path": wf["path"], "run_number": id, "run_attempt": 1, "event": "push", "status": "completed",
 		"conclusion": conclusion, "workflow_id": 1, "check_suite_id": id, "check_suite_node_id": nodeID("CS", id), "url": u,
 		"html_url": s.html("/%s/actions/runs/%d", r.full(), id), "pull_requests": s.pullsOf(r, sha), "created_at": now, "updated_at": now,
@@ -154,7 +169,8 @@ func (s *Server) FinishWorkflow(ctx context.Context, full, person, workflow, bra
 		"logs_url": u + "/logs", "check_suite_url": s.api("/repos/%s/check-suites/%d", r.full(), id), "artifacts_url": u + "/artifacts",
 		"cancel_url": u + "/cancel", "rerun_url": u + "/rerun", "previous_attempt_url": nil, "workflow_url": wf["url"],
 		"head_commit": s.shortCommitCtx(ctx, r, sha), "repository": s.repoOf(r, false), "head_repository": s.repoOf(r, false),
-		"referenced_workflows": []object{}}
+		"referenced_workflows": []object{},
+	}
 	s.emit(r, "workflow_run", "completed", who, object{"workflow": wf, "workflow_run": run})
 	return nil
 }

@@ -25,10 +25,12 @@ func (s *Server) pullJSON(ctx context.Context, r *repo, p *pull, full bool) obje
 		"author_association": s.association(r, i.User),
 		"head":               object{"label": r.Owner + ":" + p.HeadRef, "ref": p.HeadRef, "sha": p.HeadSHA, "user": owner, "repo": home},
 		"base":               object{"label": r.Owner + ":" + p.BaseRef, "ref": p.BaseRef, "sha": p.BaseSHA, "user": owner, "repo": home},
-		"_links": object{"self": object{"href": u}, "html": object{"href": page}, "issue": object{"href": iu},
+		"_links": object{
+			"self": object{"href": u}, "html": object{"href": page}, "issue": object{"href": iu},
 			"comments": object{"href": iu + "/comments"}, "review_comments": object{"href": u + "/comments"},
 			"review_comment": object{"href": s.api("/repos/%s/pulls/comments{/number}", r.full())},
-			"commits":        object{"href": u + "/commits"}, "statuses": object{"href": st}},
+			"commits":        object{"href": u + "/commits"}, "statuses": object{"href": st},
+		},
 	}
 	if full {
 		s.addPullDetails(ctx, r, p, o)
@@ -39,9 +41,11 @@ func (s *Server) pullJSON(ctx context.Context, r *repo, p *pull, full bool) obje
 // pullRepoJSON adds the settings that a pull request's repository shows.
 func (s *Server) pullRepoJSON(r *repo) object {
 	o := s.repoJSON(r)
-	for k, v := range (object{"allow_merge_commit": r.AllowMerge, "allow_squash_merge": r.AllowSquash,
+	for k, v := range (object{
+		"allow_merge_commit": r.AllowMerge, "allow_squash_merge": r.AllowSquash,
 		"allow_rebase_merge": r.AllowRebase, "allow_auto_merge": r.AllowAutoMerge, "delete_branch_on_merge": r.DeleteOnMerge,
-		"allow_update_branch": r.AllowUpdate}) {
+		"allow_update_branch": r.AllowUpdate,
+	}) {
 		o[k] = v
 	}
 	return o

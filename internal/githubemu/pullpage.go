@@ -85,8 +85,10 @@ func (v *view) talker(login string) talker {
 	return t
 }
 
-var reviewVerbs = map[string]string{"APPROVED": "approved these changes", "CHANGES_REQUESTED": "requested changes", "COMMENTED": "reviewed",
-	"DISMISSED": "reviewed; the review was dismissed", "PENDING": "is reviewing"}
+var reviewVerbs = map[string]string{
+	"APPROVED": "approved these changes", "CHANGES_REQUESTED": "requested changes", "COMMENTED": "reviewed",
+	"DISMISSED": "reviewed; the review was dismissed", "PENDING": "is reviewing",
+}
 
 var emoji = map[string]string{"+1": "👍", "-1": "👎", "laugh": "😄", "confused": "😕", "heart": "❤️", "hooray": "🎉", "rocket": "🚀", "eyes": "👀"}
 
@@ -102,8 +104,10 @@ func (v *view) conversation(i *issue, p *pull) []talk {
 	}
 	if p != nil {
 		for _, rv := range p.Reviews {
-			all = append(all, talk{Who: v.talker(rv.User), Verb: reviewVerbs[rv.State], when: rv.SubmittedAt, Body: markdown(rv.Body), SHA: rv.CommitID[:7],
-				Anchor: "pullrequestreview-" + strconv.FormatInt(rv.ID, 10)})
+			all = append(all, talk{
+				Who: v.talker(rv.User), Verb: reviewVerbs[rv.State], when: rv.SubmittedAt, Body: markdown(rv.Body), SHA: rv.CommitID[:7],
+				Anchor: "pullrequestreview-" + strconv.FormatInt(rv.ID, 10),
+			})
 		}
 	}
 	for n, cl := range i.Closings {

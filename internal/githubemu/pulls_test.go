@@ -22,7 +22,8 @@ func TestPullRefusals(t *testing.T) {
 		"another's fork": {"mallory:topic", "main", "Validation Failed"},
 	} {
 		_, _, err := w.bot.PullRequests.Create(t.Context(), "acme", "shop", &github.NewPullRequest{
-			Title: github.String("x"), Head: github.String(c.head), Base: github.String(c.base)})
+			Title: github.String("x"), Head: github.String(c.head), Base: github.String(c.base),
+		})
 		t.Run(name, func(t *testing.T) { w.T = t; w.refused(err, 422, c.want) })
 	}
 }
@@ -70,7 +71,8 @@ func TestEditPull(t *testing.T) {
 	hooks.events(w)
 	hooks.reset()
 	_, _, err := w.bot.PullRequests.Edit(ctx, "acme", "shop", p.GetNumber(), &github.PullRequest{
-		Title: github.String("new"), Body: github.String("other"), Base: &github.PullRequestBranch{Ref: github.String("stable")}})
+		Title: github.String("new"), Body: github.String("other"), Base: &github.PullRequestBranch{Ref: github.String("stable")},
+	})
 	w.ok(err)
 	_, _, err = w.bot.PullRequests.Edit(ctx, "acme", "shop", p.GetNumber(), &github.PullRequest{State: github.String("closed")})
 	w.ok(err)
@@ -306,8 +308,10 @@ func TestMergeQueue(t *testing.T) {
 				group = g
 			}
 		}
-		_, _, err := w.bot.Checks.CreateCheckRun(ctx, "acme", "shop", github.CreateCheckRunOptions{Name: "rung",
-			HeadSHA: group.GetMergeGroup().GetHeadSHA(), Status: github.String("completed"), Conclusion: github.String(conclusion)})
+		_, _, err := w.bot.Checks.CreateCheckRun(ctx, "acme", "shop", github.CreateCheckRunOptions{
+			Name:    "rung",
+			HeadSHA: group.GetMergeGroup().GetHeadSHA(), Status: github.String("completed"), Conclusion: github.String(conclusion),
+		})
 		w.ok(err)
 		got, _, err := w.bot.PullRequests.Get(ctx, "acme", "shop", p.GetNumber())
 		w.ok(err)

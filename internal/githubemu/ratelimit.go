@@ -116,9 +116,11 @@ func (l *limiter) secondary(now time.Time, b *bucket, class Class) error {
 
 func secondaryLimit(wait time.Duration) *Error {
 	secs := int(wait/time.Second) + 1
-	return &Error{Status: http.StatusForbidden,
+	return &Error{
+		Status:  http.StatusForbidden,
 		Message: "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",
-		Header:  http.Header{"Retry-After": {strconv.Itoa(secs)}}}
+		Header:  http.Header{"Retry-After": {strconv.Itoa(secs)}},
+	}
 }
 
 // push books a git push to a repository, or tells how long to wait.

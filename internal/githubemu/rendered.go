@@ -76,9 +76,11 @@ func (s *Server) appOf(a *app) any {
 // repoOf is repoJSON, rendered; inPull adds the settings that pull requests
 // show.
 func (s *Server) repoOf(r *repo, inPull bool) any {
-	k := repoKey{r.ID, r.Owner, r.Name, r.Description, r.DefaultBranch, s.cfg.BaseURL, r.Private, r.Archived,
+	k := repoKey{
+		r.ID, r.Owner, r.Name, r.Description, r.DefaultBranch, s.cfg.BaseURL, r.Private, r.Archived,
 		[6]bool{r.AllowMerge, r.AllowSquash, r.AllowRebase, r.AllowAutoMerge, r.DeleteOnMerge, r.AllowUpdate},
-		r.open(), r.UpdatedAt, r.PushedAt, inPull}
+		r.open(), r.UpdatedAt, r.PushedAt, inPull,
+	}
 	return once(s.rendered.repos, k, func() object {
 		if inPull {
 			return s.pullRepoJSON(r)

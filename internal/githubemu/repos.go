@@ -63,9 +63,11 @@ func (s *Server) CreateRepository(ctx context.Context, seed RepositorySeed) erro
 		return fmt.Errorf("githubemu: create %s: %w", seed.Name, err)
 	}
 	owner := s.owner(ownerLogin)
-	r := &repo{ID: s.w.next("repo"), Owner: owner.Login, Name: name, Private: !seed.Public, DefaultBranch: branch,
+	r := &repo{
+		ID: s.w.next("repo"), Owner: owner.Login, Name: name, Private: !seed.Public, DefaultBranch: branch,
 		AllowMerge: true, AllowSquash: true, AllowRebase: true, AllowUpdate: true, Collaborators: map[string]string{},
-		CreatedAt: s.now(), UpdatedAt: s.now(), PushedAt: s.now(), git: git}
+		CreatedAt: s.now(), UpdatedAt: s.now(), PushedAt: s.now(), git: git,
+	}
 	r.makeMaps()
 	for login, role := range seed.Collaborators {
 		s.person(Person{Login: login})
@@ -197,7 +199,8 @@ func (s *Server) RenameRepository(full, newFull string) error {
 	sender := s.owner(r.Owner)
 	if fold(wasOwner) != fold(r.Owner) {
 		s.emit(r, "repository", "transferred", sender, object{"changes": object{"owner": object{"from": object{
-			"organization": s.orgJSON(s.owner(wasOwner))}}}})
+			"organization": s.orgJSON(s.owner(wasOwner)),
+		}}}})
 	} else {
 		s.emit(r, "repository", "renamed", sender, object{"changes": object{"repository": object{"name": object{"from": was}}}})
 	}
@@ -239,8 +242,10 @@ func (s *Server) patchRepo(c *call) (reply, error) {
 		return reply{}, err
 	}
 	r := c.repo
-	for to, from := range map[*bool]*bool{&r.AllowMerge: in.AllowMerge, &r.AllowSquash: in.AllowSquash, &r.Archived: in.Archived,
-		&r.AllowRebase: in.AllowRebase, &r.AllowAutoMerge: in.AllowAutoMerge, &r.DeleteOnMerge: in.DeleteBranchOnMerge} {
+	for to, from := range map[*bool]*bool{
+		&r.AllowMerge: in.AllowMerge, &r.AllowSquash: in.AllowSquash, &r.Archived: in.Archived,
+		&r.AllowRebase: in.AllowRebase, &r.AllowAutoMerge: in.AllowAutoMerge, &r.DeleteOnMerge: in.DeleteBranchOnMerge,
+	} {
 		if from != nil {
 			*to = *from
 		}
@@ -315,18 +320,41 @@ func (s *Server) seat(full, login string) (*repo, *account, error) {
 }
 
 var repoURLs = []struct{ key, tail string }{
-	{"archive_url", "/{archive_format}{/ref}"}, {"assignees_url", "/assignees{/user}"}, {"blobs_url", "/git/blobs{/sha}"},
-	{"branches_url", "/branches{/branch}"}, {"collaborators_url", "/collaborators{/collaborator}"},
-	{"comments_url", "/comments{/number}"}, {"commits_url", "/commits{/sha}"}, {"compare_url", "/compare/{base}...{head}"},
-	{"contents_url", "/contents/{+path}"}, {"contributors_url", "/contributors"}, {"deployments_url", "/deployments"},
-	{"downloads_url", "/downloads"}, {"events_url", "/events"}, {"forks_url", "/forks"}, {"git_commits_url", "/git/commits{/sha}"},
-	{"git_refs_url", "/git/refs{/sha}"}, {"git_tags_url", "/git/tags{/sha}"}, {"hooks_url", "/hooks"},
-	{"issue_comment_url", "/issues/comments{/number}"}, {"issue_events_url", "/issues/events{/number}"},
-	{"issues_url", "/issues{/number}"}, {"keys_url", "/keys{/key_id}"}, {"labels_url", "/labels{/name}"},
-	{"languages_url", "/languages"}, {"merges_url", "/merges"}, {"milestones_url", "/milestones{/number}"},
-	{"notifications_url", "/notifications{?since,all,participating}"}, {"pulls_url", "/pulls{/number}"},
-	{"releases_url", "/releases{/id}"}, {"stargazers_url", "/stargazers"}, {"statuses_url", "/statuses/{sha}"},
-	{"subscribers_url", "/subscribers"}, {"subscription_url", "/subscription"}, {"tags_url", "/tags"}, {"teams_url", "/teams"},
+	{"archive_url", "/{archive_format}{/ref}"},
+	{"assignees_url", "/assignees{/user}"},
+	{"blobs_url", "/git/blobs{/sha}"},
+	{"branches_url", "/branches{/branch}"},
+	{"collaborators_url", "/collaborators{/collaborator}"},
+	{"comments_url", "/comments{/number}"},
+	{"commits_url", "/commits{/sha}"},
+	{"compare_url", "/compare/{base}...{head}"},
+	{"contents_url", "/contents/{+path}"},
+	{"contributors_url", "/contributors"},
+	{"deployments_url", "/deployments"},
+	{"downloads_url", "/downloads"},
+	{"events_url", "/events"},
+	{"forks_url", "/forks"},
+	{"git_commits_url", "/git/commits{/sha}"},
+	{"git_refs_url", "/git/refs{/sha}"},
+	{"git_tags_url", "/git/tags{/sha}"},
+	{"hooks_url", "/hooks"},
+	{"issue_comment_url", "/issues/comments{/number}"},
+	{"issue_events_url", "/issues/events{/number}"},
+	{"issues_url", "/issues{/number}"},
+	{"keys_url", "/keys{/key_id}"},
+	{"labels_url", "/labels{/name}"},
+	{"languages_url", "/languages"},
+	{"merges_url", "/merges"},
+	{"milestones_url", "/milestones{/number}"},
+	{"notifications_url", "/notifications{?since,all,participating}"},
+	{"pulls_url", "/pulls{/number}"},
+	{"releases_url", "/releases{/id}"},
+	{"stargazers_url", "/stargazers"},
+	{"statuses_url", "/statuses/{sha}"},
+	{"subscribers_url", "/subscribers"},
+	{"subscription_url", "/subscription"},
+	{"tags_url", "/tags"},
+	{"teams_url", "/teams"},
 	{"trees_url", "/git/trees{/sha}"},
 }
 
@@ -355,11 +383,13 @@ func (s *Server) repoJSON(r *repo) object {
 // fullRepoJSON adds what is answered to those who ask for one repository.
 func (s *Server) fullRepoJSON(c *call) object {
 	o, r := s.repoJSON(c.repo), c.repo
-	for k, v := range (object{"allow_merge_commit": r.AllowMerge, "allow_squash_merge": r.AllowSquash,
+	for k, v := range (object{
+		"allow_merge_commit": r.AllowMerge, "allow_squash_merge": r.AllowSquash,
 		"allow_rebase_merge": r.AllowRebase, "allow_auto_merge": r.AllowAutoMerge, "delete_branch_on_merge": r.DeleteOnMerge,
 		"allow_update_branch": r.AllowUpdate, "use_squash_pr_title_as_default": false, "network_count": 0,
 		"subscribers_count": 0, "squash_merge_commit_title": "COMMIT_OR_PR_TITLE", "squash_merge_commit_message": "COMMIT_MESSAGES",
-		"merge_commit_title": "MERGE_MESSAGE", "merge_commit_message": "PR_TITLE"}) {
+		"merge_commit_title": "MERGE_MESSAGE", "merge_commit_message": "PR_TITLE",
+	}) {
 		o[k] = v
 	}
 	if c.who != nil {

@@ -59,14 +59,18 @@ func notFound() *Error { return fail(http.StatusNotFound, "Not Found") }
 
 // invalid is a 422 about one field.
 func invalid(resource, field, code string) *Error {
-	return &Error{Status: http.StatusUnprocessableEntity, Message: "Validation Failed",
-		Errors: []any{object{"resource": resource, "field": field, "code": code}}}
+	return &Error{
+		Status: http.StatusUnprocessableEntity, Message: "Validation Failed",
+		Errors: []any{object{"resource": resource, "field": field, "code": code}},
+	}
 }
 
 // custom is a 422 with a sentence.
 func custom(resource, format string, args ...any) *Error {
-	return &Error{Status: http.StatusUnprocessableEntity, Message: "Validation Failed",
-		Errors: []any{object{"resource": resource, "code": "custom", "message": fmt.Sprintf(format, args...)}}}
+	return &Error{
+		Status: http.StatusUnprocessableEntity, Message: "Validation Failed",
+		Errors: []any{object{"resource": resource, "code": "custom", "message": fmt.Sprintf(format, args...)}},
+	}
 }
 
 // asError turns any error into one that can be shown.

@@ -265,8 +265,10 @@ func (s *Server) unrequestReviewers(c *call) (reply, error) {
 func (s *Server) reviewJSON(r *repo, p *pull, rv *review) object {
 	page := s.html("/%s/pull/%d#pullrequestreview-%d", r.full(), p.Number, rv.ID)
 	u := s.api("/repos/%s/pulls/%d", r.full(), p.Number)
-	return object{"id": rv.ID, "node_id": nodeID("PRR", rv.ID), "user": s.user(s.w.user(rv.User)), "body": rv.Body,
+	return object{
+		"id": rv.ID, "node_id": nodeID("PRR", rv.ID), "user": s.user(s.w.user(rv.User)), "body": rv.Body,
 		"state": rv.State, "html_url": page, "pull_request_url": u, "author_association": s.association(r, rv.User),
 		"_links":       object{"html": object{"href": page}, "pull_request": object{"href": u}},
-		"submitted_at": stamp(rv.SubmittedAt), "commit_id": rv.CommitID}
+		"submitted_at": stamp(rv.SubmittedAt), "commit_id": rv.CommitID,
+	}
 }

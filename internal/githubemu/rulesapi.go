@@ -42,9 +42,11 @@ func (rule *Ruleset) kindJSON(kind string) object {
 		if len(methods) == 0 {
 			methods = []string{"merge", "squash", "rebase"}
 		}
-		o["parameters"] = object{"required_approving_review_count": rule.RequiredReviews, "dismiss_stale_reviews_on_push": rule.DismissStale,
+		o["parameters"] = object{
+			"required_approving_review_count": rule.RequiredReviews, "dismiss_stale_reviews_on_push": rule.DismissStale,
 			"require_code_owner_review": false, "require_last_push_approval": rule.LastPushApproval,
-			"required_review_thread_resolution": false, "allowed_merge_methods": methods}
+			"required_review_thread_resolution": false, "allowed_merge_methods": methods,
+		}
 	case "required_status_checks":
 		rows := []object{}
 		for _, rc := range rule.RequiredChecks {
@@ -54,11 +56,15 @@ func (rule *Ruleset) kindJSON(kind string) object {
 			}
 			rows = append(rows, row)
 		}
-		o["parameters"] = object{"strict_required_status_checks_policy": rule.Strict, "do_not_enforce_on_create": false,
-			"required_status_checks": rows}
+		o["parameters"] = object{
+			"strict_required_status_checks_policy": rule.Strict, "do_not_enforce_on_create": false,
+			"required_status_checks": rows,
+		}
 	case "merge_queue":
-		o["parameters"] = object{"check_response_timeout_minutes": 60, "grouping_strategy": "ALLGREEN", "max_entries_to_build": 5,
-			"max_entries_to_merge": 5, "merge_method": "MERGE", "min_entries_to_merge": 1, "min_entries_to_merge_wait_minutes": 5}
+		o["parameters"] = object{
+			"check_response_timeout_minutes": 60, "grouping_strategy": "ALLGREEN", "max_entries_to_build": 5,
+			"max_entries_to_merge": 5, "merge_method": "MERGE", "min_entries_to_merge": 1, "min_entries_to_merge_wait_minutes": 5,
+		}
 	}
 	return o
 }
@@ -86,9 +92,11 @@ func (s *Server) rulesetJSON(r *repo, rule *Ruleset) object {
 		enforcement = "disabled"
 	}
 	u := s.api("/repos/%s/rulesets/%d", r.full(), rule.ID)
-	return object{"id": rule.ID, "name": rule.Name, "target": "branch", "source_type": "Repository", "source": r.full(),
+	return object{
+		"id": rule.ID, "name": rule.Name, "target": "branch", "source_type": "Repository", "source": r.full(),
 		"enforcement": enforcement, "node_id": nodeID("RRS", rule.ID), "created_at": stamp(r.CreatedAt), "updated_at": stamp(r.UpdatedAt),
-		"_links": object{"self": object{"href": u}, "html": object{"href": s.html("/%s/rules/%d", r.full(), rule.ID)}}}
+		"_links": object{"self": object{"href": u}, "html": object{"href": s.html("/%s/rules/%d", r.full(), rule.ID)}},
+	}
 }
 
 func (s *Server) listRulesets(c *call) (reply, error) {
@@ -178,12 +186,14 @@ func (s *Server) getProtection(c *call) (reply, error) {
 
 func (s *Server) protectionJSON(r *repo, branch string, rule *Ruleset) object {
 	u := s.api("/repos/%s/branches/%s/protection", r.full(), branch)
-	o := object{"url": u, "enforce_admins": object{"url": u + "/enforce_admins", "enabled": rule.EnforceAdmins},
+	o := object{
+		"url": u, "enforce_admins": object{"url": u + "/enforce_admins", "enabled": rule.EnforceAdmins},
 		"required_linear_history": object{"enabled": rule.LinearHistory}, "allow_force_pushes": object{"enabled": !rule.BlockForcePush},
 		"allow_deletions": object{"enabled": !rule.BlockDeletion}, "block_creations": object{"enabled": false},
 		"required_conversation_resolution": object{"enabled": false}, "lock_branch": object{"enabled": false},
 		"allow_fork_syncing":  object{"enabled": false},
-		"required_signatures": object{"url": u + "/required_signatures", "enabled": rule.SignedCommits}}
+		"required_signatures": object{"url": u + "/required_signatures", "enabled": rule.SignedCommits},
+	}
 	if len(rule.RequiredChecks) > 0 {
 		contexts, checks := []string{}, []object{}
 		for _, rc := range rule.RequiredChecks {
@@ -194,17 +204,23 @@ func (s *Server) protectionJSON(r *repo, branch string, rule *Ruleset) object {
 			}
 			checks = append(checks, row)
 		}
-		o["required_status_checks"] = object{"url": u + "/required_status_checks", "strict": rule.Strict, "contexts": contexts,
-			"contexts_url": u + "/required_status_checks/contexts", "checks": checks, "enforcement_level": "non_admins"}
+		o["required_status_checks"] = object{
+			"url": u + "/required_status_checks", "strict": rule.Strict, "contexts": contexts,
+			"contexts_url": u + "/required_status_checks/contexts", "checks": checks, "enforcement_level": "non_admins",
+		}
 	}
 	if rule.RequirePull {
-		o["required_pull_request_reviews"] = object{"url": u + "/required_pull_request_reviews",
+		o["required_pull_request_reviews"] = object{
+			"url":                   u + "/required_pull_request_reviews",
 			"dismiss_stale_reviews": rule.DismissStale, "require_code_owner_reviews": false,
-			"required_approving_review_count": rule.RequiredReviews, "require_last_push_approval": rule.LastPushApproval}
+			"required_approving_review_count": rule.RequiredReviews, "require_last_push_approval": rule.LastPushApproval,
+		}
 	}
 	if rule.RestrictUpdates {
-		o["restrictions"] = object{"url": u + "/restrictions", "users_url": u + "/restrictions/users", "teams_url": u + "/restrictions/teams",
-			"apps_url": u + "/restrictions/apps", "users": []object{}, "teams": []object{}, "apps": []object{}}
+		o["restrictions"] = object{
+			"url": u + "/restrictions", "users_url": u + "/restrictions/users", "teams_url": u + "/restrictions/teams",
+			"apps_url": u + "/restrictions/apps", "users": []object{}, "teams": []object{}, "apps": []object{},
+		}
 	}
 	return o
 }

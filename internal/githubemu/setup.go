@@ -105,8 +105,10 @@ func (s *Server) appFromManifest(m manifest, owner string, who *account) (string
 	if slug == "" {
 		return "", fail(http.StatusUnprocessableEntity, "the manifest lacks a name")
 	}
-	a, err := s.addApp(App{Slug: slug, Name: m.Name, Owner: owner, Permissions: m.Permissions, Events: m.Events, WebhookURL: m.Hook.URL,
-		WebhookSecret: s.secret("")})
+	a, err := s.addApp(App{
+		Slug: slug, Name: m.Name, Owner: owner, Permissions: m.Permissions, Events: m.Events, WebhookURL: m.Hook.URL,
+		WebhookSecret: s.secret(""),
+	})
 	if err != nil {
 		return "", fail(http.StatusUnprocessableEntity, "Name is already taken")
 	}

@@ -114,8 +114,10 @@ func (s *Server) checkStates(r *repo, sha string) []CheckState {
 		if a := s.w.Apps[run.AppID]; a != nil {
 			slug = a.Slug
 		}
-		out = append(out, CheckState{Kind: "check", ID: run.ID, App: slug, Name: run.Name, Status: run.Status, Conclusion: run.Conclusion,
-			Title: run.Output.Title, Summary: run.Output.Summary, ExternalID: run.ExternalID, Actions: slices.Clone(run.Actions)})
+		out = append(out, CheckState{
+			Kind: "check", ID: run.ID, App: slug, Name: run.Name, Status: run.Status, Conclusion: run.Conclusion,
+			Title: run.Output.Title, Summary: run.Output.Summary, ExternalID: run.ExternalID, Actions: slices.Clone(run.Actions),
+		})
 	}
 	for _, st := range latestStatuses(r.Statuses[sha]) {
 		out = append(out, CheckState{Kind: "status", ID: st.ID, App: st.Creator, Name: st.Context, Conclusion: st.State, Summary: st.Description})
@@ -125,9 +127,11 @@ func (s *Server) checkStates(r *repo, sha string) []CheckState {
 
 func (s *Server) pullState(r *repo, p *pull) PullState {
 	i := r.issueOf(p)
-	out := PullState{Number: p.Number, Title: i.Title, Body: i.Body, Author: i.User, State: i.State, Head: p.HeadRef, HeadSHA: p.HeadSHA,
+	out := PullState{
+		Number: p.Number, Title: i.Title, Body: i.Body, Author: i.User, State: i.State, Head: p.HeadRef, HeadSHA: p.HeadSHA,
 		Base: p.BaseRef, BaseSHA: p.BaseSHA, MergeSHA: p.MergeSHA, MergedBy: p.MergedBy, ClosedBy: i.ClosedBy,
-		Labels: slices.Clone(i.Labels), CreatedAt: i.CreatedAt, URL: s.html("/%s/pull/%d", r.full(), p.Number)}
+		Labels: slices.Clone(i.Labels), CreatedAt: i.CreatedAt, URL: s.html("/%s/pull/%d", r.full(), p.Number),
+	}
 	if p.Merged {
 		out.State = "merged"
 	}

@@ -74,8 +74,10 @@ func (s *Server) createStatus(ctx context.Context, r *repo, who *account, sha st
 	if len(r.Statuses[sha]) >= 1000 {
 		return nil, custom("Status", "This SHA and context has reached the maximum number of statuses.")
 	}
-	st := &status{ID: s.w.next("status"), SHA: sha, State: in.State, Context: in.Context, Description: in.Description,
-		TargetURL: in.TargetURL, Creator: who.Login, CreatedAt: s.now()}
+	st := &status{
+		ID: s.w.next("status"), SHA: sha, State: in.State, Context: in.Context, Description: in.Description,
+		TargetURL: in.TargetURL, Creator: who.Login, CreatedAt: s.now(),
+	}
 	r.Statuses[sha] = append(r.Statuses[sha], st)
 	s.emitStatus(ctx, r, st, who)
 	return st, nil
@@ -116,14 +118,18 @@ func (s *Server) combinedStatus(c *call) (reply, error) {
 		rows = append(rows, o)
 	}
 	u := s.api("/repos/%s/commits/%s", c.repo.full(), sha)
-	return reply{status: 200, header: h, body: object{"state": state, "statuses": rows, "sha": sha, "total_count": len(latest),
-		"repository": s.repoOf(c.repo, false), "commit_url": u, "url": u + "/status"}}, nil
+	return reply{status: 200, header: h, body: object{
+		"state": state, "statuses": rows, "sha": sha, "total_count": len(latest),
+		"repository": s.repoOf(c.repo, false), "commit_url": u, "url": u + "/status",
+	}}, nil
 }
 
 // statusJSON is GitHub's commit status.
 func (s *Server) statusJSON(r *repo, st *status) object {
-	return object{"id": st.ID, "node_id": nodeID("SC", st.ID), "url": s.api("/repos/%s/statuses/%s", r.full(), st.SHA),
+	return object{
+		"id": st.ID, "node_id": nodeID("SC", st.ID), "url": s.api("/repos/%s/statuses/%s", r.full(), st.SHA),
 		"avatar_url": s.html("/_emu/avatar/%d", st.ID), "state": st.State, "description": orNull(st.Description),
 		"target_url": orNull(st.TargetURL), "context": st.Context, "created_at": stamp(st.CreatedAt),
-		"updated_at": stamp(st.CreatedAt), "creator": s.user(s.w.user(st.Creator))}
+		"updated_at": stamp(st.CreatedAt), "creator": s.user(s.w.user(st.Creator)),
+	}
 }

@@ -118,8 +118,10 @@ func TestChecks(t *testing.T) {
 	hooks := w.listen()
 	head := w.branch("topic", "a", "1")
 	post := func(status, conclusion string) *github.CheckRun {
-		o := github.CreateCheckRunOptions{Name: "rung", HeadSHA: head, Status: github.String(status),
-			Actions: []*github.CheckRunAction{{Label: "Hold", Description: "hold it", Identifier: "hold"}}}
+		o := github.CreateCheckRunOptions{
+			Name: "rung", HeadSHA: head, Status: github.String(status),
+			Actions: []*github.CheckRunAction{{Label: "Hold", Description: "hold it", Identifier: "hold"}},
+		}
 		if conclusion != "" {
 			o.Conclusion = github.String(conclusion)
 		}
@@ -199,8 +201,10 @@ func TestStatuses(t *testing.T) {
 func TestDeployments(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
-	d, _, err := w.bot.Repositories.CreateDeployment(ctx, "acme", "shop", &github.DeploymentRequest{Ref: github.String("main"),
-		Environment: github.String("dev"), AutoMerge: github.Bool(false), RequiredContexts: &[]string{}})
+	d, _, err := w.bot.Repositories.CreateDeployment(ctx, "acme", "shop", &github.DeploymentRequest{
+		Ref:         github.String("main"),
+		Environment: github.String("dev"), AutoMerge: github.Bool(false), RequiredContexts: &[]string{},
+	})
 	w.ok(err)
 	_, _, err = w.bot.Repositories.CreateDeploymentStatus(ctx, "acme", "shop", d.GetID(), &github.DeploymentStatusRequest{State: github.String("success")})
 	w.ok(err)

@@ -40,7 +40,9 @@ func (t inProcess) RoundTrip(r *http.Request) (res *http.Response, err error) {
 	}
 	body := rec.body.Bytes()
 	rec.head.Set("Content-Length", strconv.Itoa(len(body)))
-	return &http.Response{Status: fmt.Sprintf("%d %s", rec.status, http.StatusText(rec.status)), StatusCode: rec.status,
+	return &http.Response{
+		Status: fmt.Sprintf("%d %s", rec.status, http.StatusText(rec.status)), StatusCode: rec.status,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: rec.head, Body: io.NopCloser(bytes.NewReader(body)),
-		ContentLength: int64(len(body)), Request: r}, nil
+		ContentLength: int64(len(body)), Request: r,
+	}, nil
 }

@@ -74,7 +74,8 @@ func newWorld(t *testing.T, tweaks ...tweak) *world {
 		w.tokens[p] = w.s.AddPerson(githubemu.Person{Login: p})
 	}
 	w.s.AddOrganization("acme", "none", map[string]string{"ann": "admin", "bob": "member", "cat": "member"})
-	w.ok(w.s.CreateRepository(t.Context(), githubemu.RepositorySeed{Name: full,
+	w.ok(w.s.CreateRepository(t.Context(), githubemu.RepositorySeed{
+		Name: full,
 		Commits: []githubemu.CommitSeed{
 			{Author: "ann", Message: "begin", Files: map[string]string{"README.md": "# shop\n", "env/dev/app.yaml": "image: shop:1\n"}},
 			{Author: "bob", Message: "prod", Files: map[string]string{"env/prod/app.yaml": "image: shop:1\n"}},
@@ -146,8 +147,10 @@ func (w *world) refused(err error, status int, message string) {
 // branch commits a file on a new or existing branch and returns the commit.
 func (w *world) branch(name, path, text string) string {
 	w.Helper()
-	sha, err := w.s.PushFiles(w.ctx(), githubemu.Push{Repository: full, Person: "bob", Branch: name,
-		Message: "change " + path, Files: map[string]string{path: text}})
+	sha, err := w.s.PushFiles(w.ctx(), githubemu.Push{
+		Repository: full, Person: "bob", Branch: name,
+		Message: "change " + path, Files: map[string]string{path: text},
+	})
 	w.ok(err)
 	return sha
 }
@@ -156,7 +159,8 @@ func (w *world) branch(name, path, text string) string {
 func (w *world) open(head string) *github.PullRequest {
 	w.Helper()
 	p, _, err := w.bot.PullRequests.Create(w.ctx(), "acme", "shop", &github.NewPullRequest{
-		Title: github.String("Promote " + head), Head: github.String(head), Base: github.String("main"), Body: github.String("body")})
+		Title: github.String("Promote " + head), Head: github.String(head), Base: github.String("main"), Body: github.String("body"),
+	})
 	w.ok(err)
 	return p
 }

@@ -17,42 +17,50 @@ func TestVersionMatches(t *testing.T) {
 		no   []promotion.Version
 	}{
 		{
-			"every release", promotion.VersionRule{},
+			"every release",
+			promotion.VersionRule{},
 			[]promotion.Version{"1.0.0", "v1.2.3", "0.0.1", "1.0.0+build.7"},
 			[]promotion.Version{"1.0.0-rc.1", "1.4", "1", "latest", "main-42", "", "1.0.0 ", "1.0.0\n", "vv1.0.0", "01.0.0", "99999999999999999999999.0.0", "-1.0.0"},
 		},
 		{
-			"range", promotion.VersionRule{Range: ">=1.2.0 <2"},
+			"range",
+			promotion.VersionRule{Range: ">=1.2.0 <2"},
 			[]promotion.Version{"1.2.0", "1.99.0", "v1.3.0"},
 			[]promotion.Version{"1.1.9", "2.0.0", "1.5.0-rc.1", "1.5", "x"},
 		},
 		{
-			"range with pre-releases", promotion.VersionRule{Range: ">=1.0.0-0"},
+			"range with pre-releases",
+			promotion.VersionRule{Range: ">=1.0.0-0"},
 			[]promotion.Version{"1.0.0-rc.1", "1.0.0", "2.0.0-beta"},
 			[]promotion.Version{"0.9.0"},
 		},
 		{
-			"alternatives", promotion.VersionRule{Range: "~1.4 || ^3"},
+			"alternatives",
+			promotion.VersionRule{Range: "~1.4 || ^3"},
 			[]promotion.Version{"1.4.9", "3.9.0"},
 			[]promotion.Version{"1.5.0", "2.0.0", "4.0.0"},
 		},
 		{
-			"numeric", promotion.VersionRule{Regex: "main-([0-9]+)-[0-9a-f]{7}", Order: "numeric"},
+			"numeric",
+			promotion.VersionRule{Regex: "main-([0-9]+)-[0-9a-f]{7}", Order: "numeric"},
 			[]promotion.Version{"main-1-abcdef0", "main-99999999999999999999999999-abcdef0"},
 			[]promotion.Version{"main-1-abcdef0-dirty", "xmain-1-abcdef0", "main--abcdef0"},
 		},
 		{
-			"numeric group without digits", promotion.VersionRule{Regex: "main-([a-z0-9]*)", Order: "numeric"},
+			"numeric group without digits",
+			promotion.VersionRule{Regex: "main-([a-z0-9]*)", Order: "numeric"},
 			[]promotion.Version{"main-7"},
 			[]promotion.Version{"main-x7", "main-"},
 		},
 		{
-			"lexical", promotion.VersionRule{Regex: `[0-9]{4}-[0-9]{2}-[0-9]{2}`, Order: "lexical"},
+			"lexical",
+			promotion.VersionRule{Regex: `[0-9]{4}-[0-9]{2}-[0-9]{2}`, Order: "lexical"},
 			[]promotion.Version{"2024-01-31"},
 			[]promotion.Version{"2024-1-31", "2024-01-31-2"},
 		},
 		{
-			"regex in semver order", promotion.VersionRule{Regex: `release-(.*)`},
+			"regex in semver order",
+			promotion.VersionRule{Regex: `release-(.*)`},
 			[]promotion.Version{"release-1.2.3", "release-v1.2.3-rc.1"},
 			[]promotion.Version{"release-1.2", "1.2.3"},
 		},

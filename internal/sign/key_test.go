@@ -253,8 +253,10 @@ func TestPublicKey(t *testing.T) {
 		}
 	}
 	body := strings.TrimPrefix(key.AuthorizedKey(), "ssh-ed25519 ")
-	for _, line := range []string{"", "ssh-ed25519", "ssh-rsa " + body, "ssh-ed25519 " + body[:20], "ssh-ed25519 !" + body, key.AuthorizedKey() + "\nssh-ed25519 x",
-		"ssh-ed25519-cert-v01@openssh.com " + body, "ssh-ed25519 " + base64.StdEncoding.EncodeToString([]byte("\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x01x"))} {
+	for _, line := range []string{
+		"", "ssh-ed25519", "ssh-rsa " + body, "ssh-ed25519 " + body[:20], "ssh-ed25519 !" + body, key.AuthorizedKey() + "\nssh-ed25519 x",
+		"ssh-ed25519-cert-v01@openssh.com " + body, "ssh-ed25519 " + base64.StdEncoding.EncodeToString([]byte("\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x01x")),
+	} {
 		if _, err := ParsePublicKey(line); err == nil {
 			t.Errorf("%q was taken", line)
 		}

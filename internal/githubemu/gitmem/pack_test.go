@@ -34,7 +34,10 @@ func deflated(data string) string {
 
 func TestPackRoundTrip(t *testing.T) {
 	want := []object{
-		{"blob", []byte("short")}, {"blob", nil}, {"tree", []byte(strings.Repeat("x", 15))}, {"commit", []byte(strings.Repeat("y", 16))},
+		{"blob", []byte("short")},
+		{"blob", nil},
+		{"tree", []byte(strings.Repeat("x", 15))},
+		{"commit", []byte(strings.Repeat("y", 16))},
 		{"tag", []byte(strings.Repeat("z", 70_000))},
 	}
 	got, err := readPack(writePack(want), nowhere)
