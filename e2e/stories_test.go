@@ -102,6 +102,10 @@ func startWorld(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || !slices.Contains([]string{"", "-real", "-rest", "-empty"}, kind) {
 		ts.Fatalf("usage: world [-real|-rest|-empty]")
 	}
+	if kind == "-real" {
+		_, err := binary() // takes its time, once
+		ts.Check(err)
+	}
 	ctx, cancel := bounded()
 	defer cancel()
 	w, err := newWorld(ctx, ts.MkAbs("."), kind == "-empty")
