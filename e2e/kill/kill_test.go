@@ -41,18 +41,17 @@ var environments = []string{"dev", "staging", "prod"}
 const config = `version: 1
 mode: merge
 artifacts:
-  checkout: {image: IMAGE}
+  checkout: {image: REGISTRY/checkout}
 environments:
   dev: {}
   staging: {after: [dev], health: [{http: "HEALTH/{environment}", interval: 200ms}]}
   prod: {after: [staging], approvals: {required: 1}, health: [{http: "HEALTH/{environment}", interval: 200ms}]}
 `
 
+var rules = []githubemu.Ruleset{{RequirePull: true, RequiredChecks: []githubemu.RequiredCheck{{Context: "ci"}, {Context: "rung", AppID: world.AppID}}}}
+
 func options(onWrite func(n int, when githubemu.When, r *http.Request)) world.Options {
-	return world.Options{
-		Config: config, Environments: environments, OnWrite: onWrite,
-		Rules: []githubemu.Ruleset{{RequirePull: true, RequiredChecks: []githubemu.RequiredCheck{{Context: "ci"}, {Context: "rung", AppID: world.AppID}}}},
-	}
+	return world.Options{Config: config, Environments: environments, OnWrite: onWrite, Rules: rules}
 }
 
 // cast plays the people and the continuous integration of the climb: each does
@@ -84,8 +83,8 @@ func (c *cast) act() bool {
 	}
 	if c.pinned && !c.wait && !c.dispatched {
 		c.dispatched = true
-		c.Publish("1.1.0")
-		c.Dispatch("1.1.0")
+		c.Publish("checkout", "1.1.0")
+		c.Dispatch("checkout", "1.1.0")
 	}
 	live := strings.Join(c.Live("prod", "checkout"), ", ")
 	if live == "land 1.1.0, settle 1.1.0 good" && !c.said {
@@ -93,6 +92,9 @@ func (c *cast) act() bool {
 	}
 	return live == "land 1.0.0, settle 1.0.0 good" && open == 0
 }
+
+// story is all of the world that must be equal.
+func (c *cast) story() string { return c.Describe(environments...) }
 
 // look lets everybody see one open pull request, in the order of things, so that
 // a climb is played the same way each time: first rung knows its own
@@ -161,41 +163,49 @@ func (p point) String() string {
 // cut) if there is one, and says how the world stands then, and what rung wrote.
 func climb(t *testing.T, at *point) (end string, writes []string) {
 	t.Helper()
-	var mu sync.Mutex
+	return play(t, at, world.Options{Config: config}, func(w *world.World) actor { return &cast{t: t, World: w} })
+}
+
+// actor is everybody but rung: act lets them look at the world once, do what it
+// asks for, and say whether the end has come; story is what must be equal then.
+type actor interface {
+	act() bool
+	story() string
+}
+
+// play plays a story to its end.
+func play(t *testing.T, at *point, o world.Options, people func(*world.World) actor) (end string, writes []string) {
+	t.Helper()
+	var mu sync.Mutex // guards rung and writes
 	var rung *world.Process
 	killed := make(chan struct{})
-	w := world.Start(t, binary, options(func(n int, when githubemu.When, r *http.Request) {
+	o.Environments, o.Rules = environments, rules
+	o.OnWrite = func(n int, when githubemu.When, r *http.Request) {
+		mu.Lock()
+		p := rung
 		if when == githubemu.Before {
-			mu.Lock()
 			writes = append(writes, r.Method+" "+r.URL.Path)
-			mu.Unlock()
 		}
+		mu.Unlock()
 		if at == nil || n != at.n || when != at.when {
 			return
 		}
-		mu.Lock()
-		p := rung
-		mu.Unlock()
 		if !at.cut {
 			p.Kill()
 			close(killed)
 		}
 		panic(http.ErrAbortHandler) // nobody is there to be answered
-	}))
-	start := func() {
-		p := w.Serve("a")
-		mu.Lock()
-		rung = p
-		mu.Unlock()
-		w.Receive(p)
 	}
-	mu.Lock() // the hook waits until the process is known
-	p := w.Serve("a")
-	rung = p
-	mu.Unlock()
-	w.Receive(p)
-	c := &cast{t: t, World: w}
-	w.Wait("the version has climbed and come back", func() bool {
+	w := world.Start(t, binary, o)
+	start := func() {
+		mu.Lock() // a write waits until the process is known
+		defer mu.Unlock()
+		rung = w.Serve("a")
+		w.Receive(rung)
+	}
+	start()
+	c := people(w)
+	w.Wait("the story is at its end", func() bool {
 		select {
 		case <-killed:
 			killed = nil
@@ -206,10 +216,10 @@ func climb(t *testing.T, at *point) (end string, writes []string) {
 		default:
 		}
 		return c.act()
-	}, func() string { return w.Describe(environments...) + "\n" + rung.Log() })
+	}, func() string { return c.story() + "\n" + rung.Log() })
 	w.Quiet()
 	rung.Stop()
-	return w.Describe(environments...), writes
+	return c.story(), writes
 }
 
 func TestKilledAroundEveryWrite(t *testing.T) {
@@ -220,16 +230,16 @@ func TestKilledAroundEveryWrite(t *testing.T) {
 	if n < 20 {
 		t.Fatalf("only %d writes: the climb does not do what it should", n)
 	}
-	kills := disturb(t, want, points(n, all()))
+	kills := disturb(t, want, points(n, all()), climb)
 	t.Logf("N = %d, rung was killed %d times in %s", n, kills, time.Since(began).Round(time.Second))
 }
 
 // all is true where every point is wanted, however long it takes.
 func all() bool { return os.Getenv("RUNG_KILL_ALL") != "" }
 
-// disturb plays a climb for each point and compares its end with what is wanted.
+// disturb plays a story for each point and compares its end with what is wanted.
 // It returns how many points were reached.
-func disturb(t *testing.T, want string, points []point) int {
+func disturb(t *testing.T, want string, points []point, play func(*testing.T, *point) (string, []string)) int {
 	t.Helper()
 	var reached, played atomic.Int64
 	t.Run("each", func(t *testing.T) {
@@ -237,7 +247,7 @@ func disturb(t *testing.T, want string, points []point) int {
 			t.Run(strings.NewReplacer(" ", "_", ",", "").Replace(at.String()), func(t *testing.T) {
 				t.Parallel()
 				played.Add(1)
-				got, wrote := climb(t, &at)
+				got, wrote := play(t, &at)
 				if len(wrote) < at.n {
 					t.Logf("there was no write %d this time", at.n)
 					return
@@ -269,7 +279,7 @@ func TestAnswersCutAroundEveryWrite(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d cuts", disturb(t, want, some))
+	t.Logf("%d cuts", disturb(t, want, some, climb))
 }
 
 // points are the moments at which rung is killed: around each of n writes, with

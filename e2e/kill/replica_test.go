@@ -206,7 +206,7 @@ func agree(t *testing.T, w *world.World, replicas ...*world.Process) {
 	t.Helper()
 	for _, p := range replicas {
 		w.Receive(p)
-		w.Dispatch("1.1.0")
+		w.Dispatch("checkout", "1.1.0")
 		w.Quiet()
 	}
 	var shown [2]string

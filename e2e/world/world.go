@@ -61,10 +61,12 @@ const (
 
 // Options say what a World begins with.
 type Options struct {
-	// Config is rung.yaml; IMAGE stands for the artifact's image and HEALTH
-	// for the address of the health endpoints.
+	// Config is rung.yaml; REGISTRY stands for where the artifacts' images are
+	// and HEALTH for the address of the health endpoints.
 	Config string
-	// Environments get a kustomization.yaml that runs checkout 1.0.0.
+	// Artifacts are in every environment's kustomization.yaml, at 1.0.0; nil is
+	// checkout alone.
+	Artifacts    []string
 	Environments []string
 	// Rules are the base branch's rules.
 	Rules []githubemu.Ruleset
@@ -79,8 +81,8 @@ type World struct {
 	Emulator *githubemu.Server
 	// Dir is the World's own directory; Bare the GitOps repository in it.
 	Dir, Bare string
-	// Image is the artifact's repository in the registry.
-	Image string
+	// Registry is where the artifacts' images are, without the last part.
+	Registry string
 
 	tb     testing.TB
 	binary string
@@ -116,7 +118,7 @@ func Start(tb testing.TB, binary string, o Options) *World {
 	}
 	images := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	tb.Cleanup(images.Close)
-	w.Image = strings.TrimPrefix(images.URL, "http://") + "/acme/checkout"
+	w.Registry = strings.TrimPrefix(images.URL, "http://") + "/acme"
 	apps := httptest.NewServer(w.health)
 	tb.Cleanup(apps.Close)
 	store, err := gitdisk.New(filepath.Join(w.Dir, "github"), gitstore.Options{})
@@ -153,11 +155,17 @@ func (w *World) seed(o Options, apps string) {
 	for _, p := range []string{"alice", "bob", "carol", "mallory"} {
 		w.Emulator.AddPerson(githubemu.Person{Login: p})
 	}
-	first := w.Publish("1.0.0")
-	config := strings.NewReplacer("IMAGE", w.Image, "HEALTH", apps).Replace(o.Config)
+	if o.Artifacts == nil {
+		o.Artifacts = []string{"checkout"}
+	}
+	places := ""
+	for _, artifact := range o.Artifacts {
+		places += fmt.Sprintf("  - name: %s/%s\n    newTag: 1.0.0\n    digest: %s\n", w.Registry, artifact, w.Publish(artifact, "1.0.0"))
+	}
+	config := strings.NewReplacer("REGISTRY", w.Registry, "HEALTH", apps).Replace(o.Config)
 	files := map[string]string{"rung.yaml": config, "README.md": "# environments\n"}
 	for _, env := range o.Environments {
-		files[FileOf(env)] = fmt.Sprintf("# what runs in %s\nimages:\n  - name: %s\n    newTag: 1.0.0\n    digest: %s\n", env, w.Image, first)
+		files[FileOf(env)] = fmt.Sprintf("# what runs in %s\nimages:\n%s", env, places)
 	}
 	w.check(w.Emulator.CreateRepository(context.Background(), githubemu.RepositorySeed{
 		Name: Repository, Commits: []githubemu.CommitSeed{{Author: "alice", Files: files}},
@@ -180,13 +188,13 @@ func FileOf(environment string) string { return "environments/" + environment + 
 
 // Publish pushes the image of a version and returns its digest, which is the
 // same in every World.
-func (w *World) Publish(version string) string {
+func (w *World) Publish(artifact, version string) string {
 	w.tb.Helper()
 	sum := fnv.New64a()
-	_, _ = sum.Write([]byte(version))
+	_, _ = sum.Write([]byte(artifact + version))
 	img, err := random.Image(64, 1, random.WithSource(mathrand.NewSource(int64(sum.Sum64())))) // #nosec G115 G404 -- the same bytes each time
 	w.check(err)
-	ref, err := name.ParseReference(w.Image + ":" + version)
+	ref, err := name.ParseReference(w.Registry + "/" + artifact + ":" + version)
 	w.check(err)
 	w.check(remote.Write(ref, img))
 	digest, err := img.Digest()
@@ -195,9 +203,9 @@ func (w *World) Publish(version string) string {
 }
 
 // Dispatch tells GitHub that a version was published.
-func (w *World) Dispatch(version string) {
+func (w *World) Dispatch(artifact, version string) {
 	w.tb.Helper()
-	w.check(w.Emulator.Dispatch(Repository, "carol", "artifact-published", map[string]any{"artifact": "checkout", "version": version}))
+	w.check(w.Emulator.Dispatch(Repository, "carol", "artifact-published", map[string]any{"artifact": artifact, "version": version}))
 }
 
 // State is the repository as the emulator has it.
@@ -212,7 +220,7 @@ func (w *World) State() githubemu.RepositoryState {
 // differs from World to World, replaced.
 func (w *World) File(environment string) string {
 	text, _ := w.Emulator.ReadFile(context.Background(), Repository, "main", FileOf(environment))
-	return strings.ReplaceAll(text, w.Image, "IMAGE")
+	return strings.ReplaceAll(text, w.Registry, "REGISTRY")
 }
 
 // Sick makes an environment's health endpoint fail, or well again.
