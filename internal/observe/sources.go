@@ -183,7 +183,7 @@ func (p *pass) history(ctx context.Context) error {
 			entries = append([]promotion.LiveEntry{live}, entries...)
 		}
 		if wanted || barred || changed || !good {
-			p.serves(ctx, pair, entries)
+			p.serves(ctx, pair, entries, wanted)
 		}
 	}
 	return nil
@@ -197,8 +197,8 @@ func (p *pass) rollbackWanted() bool {
 }
 
 // serves asks the registry whether it still has the digests that a rollback may
-// go to.
-func (p *pass) serves(ctx context.Context, pair promotion.Pair, entries []promotion.LiveEntry) {
+// go to: anew where somebody asks for one now.
+func (p *pass) serves(ctx context.Context, pair promotion.Pair, entries []promotion.LiveEntry, anew bool) {
 	spec, ok := p.s.Pipeline.Artifact(pair.Artifact)
 	if !ok {
 		return
@@ -209,7 +209,7 @@ func (p *pass) serves(ctx context.Context, pair promotion.Pair, entries []promot
 		if d == "" || e.Settle == nil && asked > 0 {
 			continue
 		}
-		if s, known := p.mem.served[d]; known && p.s.Now.Sub(s.at) < time.Minute {
+		if s, known := p.mem.served[d]; known && !anew && p.s.Now.Sub(s.at) < time.Minute {
 			p.s.Served[d] = s.served
 			continue
 		}
