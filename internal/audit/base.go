@@ -30,34 +30,37 @@ type baseWalk struct {
 	promised map[promotion.Pair]*recorded
 }
 
-// judgeBase holds the base branch to the ledger.
-func (v *verifier) judgeBase(ctx context.Context, l *ledgerWalk, head oid) error {
+// judgeBase holds the base branch to the ledger. It returns the newest usable
+// configuration that it met.
+func (v *verifier) judgeBase(ctx context.Context, l *ledgerWalk, head oid) (*promotion.Pipeline, error) {
 	b := &baseWalk{
 		verifier: v, ledger: l, head: head, parents: map[oid][]oid{}, position: map[oid]int{}, judged: map[oid]bool{}, promised: map[promotion.Pair]*recorded{},
-	}
-	if err := b.walk(ctx); err != nil {
-		return err
 	}
 	for _, f := range l.files {
 		if r := f.newest(); r != nil && r.Record.Kind == promotion.RecordAuthorize {
 			b.promised[r.pair()] = r
 		}
 	}
-	if err := b.pinned(); err != nil {
-		return err
+	for _, part := range []func(context.Context) error{b.walk, b.pinned, b.claims, b.segments} {
+		if err := part(ctx); err != nil {
+			return nil, err
+		}
 	}
-	if err := b.claims(ctx); err != nil {
-		return err
-	}
-	bases := slices.DeleteFunc(slices.Compact(slices.Clone(l.bases)), func(o oid) bool { return o == oid{} })
+	return b.pipeline, nil
+}
+
+// segments judges everything between the ledger's successive bases, and what is
+// behind the newest.
+func (b *baseWalk) segments(ctx context.Context) error {
+	bases := slices.DeleteFunc(slices.Compact(slices.Clone(b.ledger.bases)), func(o oid) bool { return o == oid{} })
 	if len(bases) == 0 {
 		return nil // said with the trailers
 	}
 	newest := bases[len(bases)-1]
 	if _, there := b.parents[newest]; !there {
 		b.find(Finding{
-			Code: RefRewind, Object: v.report.Base.Ref, Expected: "a descendant of " + newest.String() + ", up to which the ledger is written",
-			Found: head.String(),
+			Code: RefRewind, Object: b.report.Base.Ref, Expected: "a descendant of " + newest.String() + ", up to which the ledger is written",
+			Found: b.head.String(),
 		})
 		return nil
 	}
@@ -69,7 +72,7 @@ func (v *verifier) judgeBase(ctx context.Context, l *ledgerWalk, head oid) error
 			return err
 		}
 	}
-	if err := b.segment(ctx, newest, head, true); err != nil {
+	if err := b.segment(ctx, newest, b.head, true); err != nil {
 		return err
 	}
 	b.leftover()
@@ -127,7 +130,7 @@ func (b *baseWalk) ancestors(id oid) map[oid]bool {
 }
 
 // pinned compares the ledger's first commit with the one that rung.yaml names.
-func (b *baseWalk) pinned() error {
+func (b *baseWalk) pinned(context.Context) error {
 	c, err := b.commit(b.head)
 	if err != nil {
 		return err

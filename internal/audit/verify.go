@@ -28,6 +28,9 @@ func Verify(ctx context.Context, path string, o Options) (Report, error) {
 		Findings: []Finding{}, ByHand: []HandChange{}, TrustOnFirstUse: o.Root == "", strict: o.Strict,
 		Environments: map[promotion.Environment]map[promotion.Artifact]promotion.Value{},
 	}
+	if o.Root != "" && !strings.HasPrefix(o.Root, "SHA256:") {
+		return report, fmt.Errorf("root %q is no fingerprint: it must be SHA256:…, as ssh-keygen -l prints it", clip(o.Root))
+	}
 	r, err := openRepository(path)
 	if err != nil {
 		return report, err
@@ -92,10 +95,11 @@ func (v *verifier) verify(ctx context.Context) error {
 		return v.sweep([]oid{tip})
 	}
 	v.report.Base = RefHead{name, head.hash()}
-	if err := v.judgeBase(ctx, l, head); err != nil {
+	last, err := v.judgeBase(ctx, l, head)
+	if err != nil {
 		return err
 	}
-	if err := v.environments(l, head); err != nil {
+	if err := v.environments(l, head, last); err != nil {
 		return err
 	}
 	if err := v.sweep([]oid{tip, head}); err != nil {
@@ -135,8 +139,9 @@ func (v *verifier) base(name, remote string) (string, oid) {
 	return ref, id
 }
 
-// environments reads what is live out of the base head's files.
-func (v *verifier) environments(l *ledgerWalk, head oid) error {
+// environments reads what is live out of the base head's files, by its own
+// configuration or, where that can't be used, by the last that could.
+func (v *verifier) environments(l *ledgerWalk, head oid, last *promotion.Pipeline) error {
 	c, err := v.commit(head)
 	if err != nil {
 		return err
@@ -144,6 +149,9 @@ func (v *verifier) environments(l *ledgerWalk, head oid) error {
 	p, err := v.pipelineAt(c.tree)
 	if err != nil {
 		return err
+	}
+	if p == nil {
+		p = last
 	}
 	if p == nil {
 		v.find(Finding{Code: ConfigUnreadable, Object: head.String(), Expected: "a rung.yaml that says what the environments are", Found: "none that can be used"})

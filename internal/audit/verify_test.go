@@ -68,6 +68,9 @@ func TestNoRepository(t *testing.T) {
 		}
 	}
 	w := story(t).push()
+	if _, err := Verify(t.Context(), w.dir, Options{Root: "alice"}); err == nil || !strings.Contains(err.Error(), "fingerprint") {
+		t.Error(err)
+	}
 	w.git("", "config", "extensions.objectFormat", "sha256")
 	if _, err := Verify(t.Context(), w.dir, Options{}); err == nil || !strings.Contains(err.Error(), "sha256") {
 		t.Error(err)
