@@ -26,8 +26,10 @@ func TestWebhooksGoAstray(t *testing.T) {
 				lost = githubemu.HookLose // not even that
 			}
 			for _, f := range []githubemu.Fault{
-				{Kind: lost, Times: -1, Percent: 20}, {Kind: githubemu.HookDuplicate, Times: -1, Percent: 30},
-				{Kind: githubemu.HookReorder, Times: -1, Percent: 30}, {Kind: githubemu.HookDelay, Times: -1, Percent: 30, Delay: 200 * time.Millisecond},
+				{Kind: lost, Times: -1, Percent: 20},
+				{Kind: githubemu.HookDuplicate, Times: -1, Percent: 30},
+				{Kind: githubemu.HookReorder, Times: -1, Percent: 30},
+				{Kind: githubemu.HookDelay, Times: -1, Percent: 30, Delay: 200 * time.Millisecond},
 			} {
 				if _, err := w.Emulator.AddFault(f); err != nil {
 					t.Fatal(err)
