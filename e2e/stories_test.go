@@ -52,10 +52,11 @@ func TestMain(m *testing.M) {
 //	find-merged ENV ARTIFACT  the same for a merged one
 //	onboard PERSON         merge the pull request that names the ledger
 //	clone DIRECTORY        a clone by stock git
+//	verified               rung verify finds nothing wrong with a fresh clone
 //	git ARGS…, rung ARGS…  the programs; with ! they must fail
 func TestStories(t *testing.T) {
 	commands := map[string]func(*testscript.TestScript, bool, []string){
-		"world": startWorld, "until": until, "stay": stay, "find": find("open"), "find-merged": find("merged"), "onboard": onboard, "clone": clone, "git": runGit, "rung": runRung,
+		"world": startWorld, "until": until, "stay": stay, "find": find("open"), "find-merged": find("merged"), "onboard": onboard, "clone": clone, "verified": seeVerified, "git": runGit, "rung": runRung,
 	}
 	for verb, a := range acts {
 		commands[verb] = func(ts *testscript.TestScript, neg bool, args []string) { perform(ts, a, neg, args) }
@@ -264,6 +265,21 @@ func clone(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: clone DIRECTORY")
 	}
 	ts.Check(ts.Exec("git", "clone", "-q", stage(ts).front.URL+"/"+stage(ts).name+".git", args[0]))
+}
+
+func seeVerified(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: verified")
+	}
+	w := stage(ts)
+	ctx, cancel := bounded()
+	defer cancel()
+	if err := w.settle(ctx); err != nil {
+		fail(ts, w, "rung does not come to rest: %v", err)
+	}
+	clone(ts, false, []string{"verified"})
+	runRung(ts, false, []string{"verify", "verified"})
+	ts.Check(os.RemoveAll(ts.MkAbs("verified")))
 }
 
 func runGit(ts *testscript.TestScript, neg bool, args []string) { run(ts, neg, "git", args) }
