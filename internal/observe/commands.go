@@ -20,29 +20,35 @@ const commandWindow = 24 * time.Hour
 // clockSkew is how far the forge's clock may be behind ours.
 const clockSkew = time.Minute
 
-// commands gathers the commands that came in, and, in the first pass after a
-// start, those whose webhook may have been lost.
-func (p *pass) commands(ctx context.Context) error {
-	seen := map[int64]bool{}
+// said is one comment that may be a command.
+type said struct {
+	comment int64
+	number  int
+	at      time.Time
+	author  promotion.Person
+	line    string
+}
+
+// comments gathers what was said: what came in, and, after a start and with
+// every look at everything, what rung may not have been told of.
+func (p *pass) comments(ctx context.Context) error {
 	for _, h := range p.hints {
-		switch h.Kind {
-		case hint.KindCommand:
-			maybe := h.CreatedAt.Before(p.began.Add(clockSkew))
-			if err := p.addCommand(ctx, seen, h.Comment, h.Number, h.CreatedAt, h.Author, h.Line, maybe); err != nil {
-				return err
-			}
-		case hint.KindClick:
-			p.click(h)
+		if h.Kind != hint.KindCommand {
+			continue
+		}
+		maybe := h.CreatedAt.Before(p.began.Add(clockSkew))
+		if err := p.hear(ctx, said{h.Comment, h.Number, h.CreatedAt, h.Author, h.Line}, maybe); err != nil {
+			return err
 		}
 	}
 	if !p.mem.commented.IsZero() {
-		p.caught = true
+		p.listed = p.mem.commented // the pass that listed them has succeeded
 		return nil
 	}
 	if p.s.Ledger.Tip == "" {
 		return nil
 	}
-	if err := p.lostCommands(ctx, seen); err != nil {
+	if err := p.unheard(ctx); err != nil {
 		if _, limited := forge.RetryAt(err, p.s.Now); limited {
 			return err
 		}
@@ -54,13 +60,12 @@ func (p *pass) commands(ctx context.Context) error {
 	return nil
 }
 
-// lostCommands lists recent comments: after a start all that rung has not
-// reacted to, later, when what is remembered was given up, those that are
-// younger than the newest record.
-func (p *pass) lostCommands(ctx context.Context, seen map[int64]bool) error {
+// unheard lists the comments since the last list, or of the last day, for those
+// that are commands and that rung has not reacted to.
+func (p *pass) unheard(ctx context.Context) error {
 	since := p.s.Now.Add(-commandWindow)
-	if newest := p.s.Ledger.IssuedAt.Add(-2 * time.Minute); p.caught && newest.After(since) {
-		since = newest
+	if last := p.listed.Add(-clockSkew); last.After(since) {
+		since = last
 	}
 	comments, err := p.Forge.Comments(ctx, p.Repository, since)
 	if err != nil {
@@ -70,34 +75,45 @@ func (p *pass) lostCommands(ctx context.Context, seen map[int64]bool) error {
 		if c.CreatedAt.Before(since) || c.Edited() || c.Author.Bot || c.App != 0 || c.Author.ID == p.App.ID {
 			continue
 		}
-		if err := p.addCommand(ctx, seen, c.ID, c.Issue, c.CreatedAt, c.Author, firstLine(c.Body), true); err != nil {
+		if err := p.hear(ctx, said{c.ID, c.Issue, c.CreatedAt, c.Author, firstLine(c.Body)}, true); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// addCommand adds what a comment says, if it is a command that is not too old.
-// With maybe it may have been answered before, which rung's own reaction shows:
-// a command that was refused then must not be carried out now.
-func (p *pass) addCommand(ctx context.Context, seen map[int64]bool, comment int64, number int, at time.Time, author promotion.Person, line string, maybe bool) error {
-	cmd, ok := command.Parse(line)
-	if !ok || seen[comment] || p.s.Now.Sub(at) > commandWindow {
+// hear keeps a comment that is a command and not too old. With maybe it may have
+// been answered before, which rung's own reaction shows: a command that was
+// refused then must not be carried out now.
+func (p *pass) hear(ctx context.Context, one said, maybe bool) error {
+	_, ok := command.Parse(one.line)
+	known := slices.ContainsFunc(p.said, func(o said) bool { return o.comment == one.comment })
+	if !ok || known || p.s.Now.Sub(one.at) > commandWindow {
 		return nil
 	}
 	if maybe {
-		answered, err := p.Forge.Reacted(ctx, p.Repository, comment)
-		if err != nil {
+		answered, err := p.Forge.Reacted(ctx, p.Repository, one.comment)
+		if answered || err != nil {
 			return err
 		}
-		if answered {
-			return nil
+	}
+	p.said = append(p.said, one)
+	return nil
+}
+
+// commands reads what was said, and the buttons that were pressed.
+func (p *pass) commands(context.Context) error {
+	for _, one := range p.said {
+		cmd, _ := command.Parse(one.line)
+		cmd.Comment, cmd.PullRequest, cmd.At, cmd.Author = one.comment, one.number, one.at.UTC(), one.author
+		cmd.Subject = p.subjectOf(one.number)
+		p.s.Commands = append(p.s.Commands, cmd)
+	}
+	for _, h := range p.hints {
+		if h.Kind == hint.KindClick {
+			p.click(h)
 		}
 	}
-	seen[comment] = true
-	cmd.Comment, cmd.PullRequest, cmd.At, cmd.Author = comment, number, at.UTC(), author
-	cmd.Subject = p.subjectOf(number)
-	p.s.Commands = append(p.s.Commands, cmd)
 	return nil
 }
 

@@ -94,7 +94,7 @@ func newMemory() memory {
 // take turns hints into what must be read again.
 func (m *memory) take(hints []hint.Hint, now time.Time, resync time.Duration) {
 	if resync > 0 && !m.readAt.IsZero() && now.Sub(m.readAt) >= resync {
-		m.cold = true
+		m.cold, m.commented = true, time.Time{}
 	}
 	for _, h := range hints {
 		switch h.Kind {

@@ -73,8 +73,8 @@ type Observer struct {
 	// began is when it was made: what was said before may have been heard by
 	// an earlier one.
 	began time.Time
-	// caught is true once everything that was said before has been heard.
-	caught bool
+	// listed is up to when all that was said has been heard.
+	listed time.Time
 }
 
 // New returns an Observer that has seen nothing yet.
@@ -91,6 +91,8 @@ type pass struct {
 	s     *promotion.Snapshot
 	hints []hint.Hint
 	refs  map[string]promotion.Hash
+	// said are the comments to be answered.
+	said []said
 	// since is when the heads of the open promotions were made.
 	since map[promotion.Pair]time.Time
 }
@@ -116,6 +118,7 @@ func (o *Observer) Observe(ctx context.Context, hints []hint.Hint) (*promotion.S
 		{"forge", p.forge},
 		{"promotion branches", p.heads},
 		{"registry", p.registry},
+		{"comments", p.comments},
 		{"history", p.history},
 		{"health", p.health},
 		{"commands", p.commands},
@@ -189,6 +192,10 @@ func (p *pass) branches(ctx context.Context) error {
 func (o *Observer) Wrote(s *promotion.Snapshot, plan *promotion.Plan, res promotion.Outcome) {
 	o.mem.wrote(s, plan, res)
 }
+
+// Repeat makes the next pass list again what was said: this one did not come to
+// answering it.
+func (o *Observer) Repeat() { o.mem.commented = time.Time{} }
 
 // Forget makes the next pass read everything.
 func (o *Observer) Forget() { o.mem = newMemory() }

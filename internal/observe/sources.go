@@ -191,9 +191,7 @@ func (p *pass) history(ctx context.Context) error {
 
 // rollbackWanted reports whether a command may ask for an earlier release.
 func (p *pass) rollbackWanted() bool {
-	return slices.ContainsFunc(p.hints, func(h hint.Hint) bool {
-		return h.Kind == hint.KindCommand && strings.HasPrefix(h.Line, "/") || h.Kind == hint.KindClick
-	}) || p.mem.commented.IsZero()
+	return len(p.said) > 0 || slices.ContainsFunc(p.hints, func(h hint.Hint) bool { return h.Kind == hint.KindClick })
 }
 
 // serves asks the registry whether it still has the digests that a rollback may

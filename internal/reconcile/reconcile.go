@@ -260,6 +260,7 @@ func (r *Reconciler) pass(ctx context.Context, work *queue.Work) (time.Time, err
 	if err != nil {
 		// A limit says that nothing was done. What is known stays known: since
 		// when a source is healthy could not be read again.
+		repo.Observer.Repeat()
 		var limited *forge.RateLimitedError
 		if !errors.Is(err, gitrepo.ErrConflict) && !errors.As(err, &limited) {
 			repo.Observer.Forget()
