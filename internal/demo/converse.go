@@ -77,11 +77,12 @@ func (s Show) hear(ctx context.Context, w *World, t *teller, line string) (quit 
 	case len(words) == 1 && (words[0] == "quit" || words[0] == "exit"):
 		return true, nil
 	case words[0] == "publish" && (len(words) == 3 || len(words) == 4 && words[3] == "bad"):
-		artifact, version := promotion.Artifact(words[1]), promotion.Version(words[2])
+		artifact := promotion.Artifact(words[1])
 		if _, known := initialVersions[artifact]; !known {
 			return false, fmt.Errorf("there is no artifact %q: publish checkout, cart or worker", words[1])
 		}
-		if version, err = promotion.ParseVersion(words[2]); err != nil {
+		version, err := promotion.ParseVersion(words[2])
+		if err != nil {
 			return false, err
 		}
 		return false, publish(ctx, w, t, artifact, version, len(words) == 4)

@@ -38,11 +38,15 @@ func facts() *promotion.Facts {
 		Version: promotion.FactsVersion, Now: now, Kind: promotion.KindPromotion, Mode: promotion.ModeMerge,
 		Environment: promotion.EnvironmentSpec{Name: "prod-eu", Path: "environments/prod-eu", After: []promotion.Environment{"staging"}, Method: "merge"},
 		Artifact:    promotion.ArtifactFacts{Name: "checkout", Version: "1.4.2", Digest: digest},
-		Predecessors: []promotion.PredecessorFacts{{Environment: "staging", Live: value, Landed: now.Add(-time.Hour),
+		Predecessors: []promotion.PredecessorFacts{{
+			Environment: "staging", Live: value, Landed: now.Add(-time.Hour),
 			Settled: promotion.SettledGood, SettledAt: now.Add(-time.Minute), SoakEnds: now.Add(-time.Minute),
-			Health: []promotion.HealthReading{{Source: argocd, Status: pass, At: now}}}},
-		PullRequest: &promotion.PullRequestFacts{Number: 7, Head: head, Ours: true, Mergeable: "mergeable", ChecksComplete: true,
-			Checks: []promotion.CheckFacts{{Name: "build", App: 15368, State: "success", At: now}}},
+			Health: []promotion.HealthReading{{Source: argocd, Status: pass, At: now}},
+		}},
+		PullRequest: &promotion.PullRequestFacts{
+			Number: 7, Head: head, Ours: true, Mergeable: "mergeable", ChecksComplete: true,
+			Checks: []promotion.CheckFacts{{Name: "build", App: 15368, State: "success", At: now}},
+		},
 		Rules: promotion.BranchRules{Known: true, RequiredChecks: []promotion.RequiredCheck{{Name: "build", App: 15368}, {Name: "rung", App: ourApp}}, Methods: []string{"merge", "squash"}},
 	}
 }
@@ -105,14 +109,23 @@ func TestPredecessor(t *testing.T) {
 		{"the same version with another digest", p(func(p *promotion.PredecessorFacts) {
 			*p = promotion.PredecessorFacts{Environment: "staging", Live: promotion.Value{Version: "1.4.2", Digest: other}}
 		}), pending, "staging runs 1.4.2 as sha256:000000000000; 1.4.2 has not landed there yet", time.Time{}},
-		{"nothing runs there", p(func(p *promotion.PredecessorFacts) { *p = promotion.PredecessorFacts{Environment: "staging"} }),
-			pending, "staging does not run checkout yet", time.Time{}},
-		{"soaking", p(func(p *promotion.PredecessorFacts) { p.Settled, p.SoakEnds = "", now.Add(33*time.Minute) }),
-			pending, "staging soaks 1.4.2 until 12:33 UTC", now.Add(33 * time.Minute)},
-		{"soaking into tomorrow", p(func(p *promotion.PredecessorFacts) { p.Settled, p.SoakEnds = "", now.Add(24*time.Hour) }),
-			pending, "staging soaks 1.4.2 until 2026-11-21 12:00 UTC", now.Add(24 * time.Hour)},
-		{"good, but the soak began again", p(func(p *promotion.PredecessorFacts) { p.SoakEnds = now.Add(time.Minute) }),
-			pending, "staging soaks", now.Add(time.Minute)},
+		{
+			"nothing runs there", p(func(p *promotion.PredecessorFacts) { *p = promotion.PredecessorFacts{Environment: "staging"} }),
+			pending, "staging does not run checkout yet",
+			time.Time{},
+		},
+		{
+			"soaking", p(func(p *promotion.PredecessorFacts) { p.Settled, p.SoakEnds = "", now.Add(33*time.Minute) }),
+			pending, "staging soaks 1.4.2 until 12:33 UTC", now.Add(33 * time.Minute),
+		},
+		{
+			"soaking into tomorrow", p(func(p *promotion.PredecessorFacts) { p.Settled, p.SoakEnds = "", now.Add(24*time.Hour) }),
+			pending, "staging soaks 1.4.2 until 2026-11-21 12:00 UTC", now.Add(24 * time.Hour),
+		},
+		{
+			"good, but the soak began again", p(func(p *promotion.PredecessorFacts) { p.SoakEnds = now.Add(time.Minute) }),
+			pending, "staging soaks", now.Add(time.Minute),
+		},
 		{"not settled after its soak", p(func(p *promotion.PredecessorFacts) { p.Settled = "" }), pending, "staging is still verifying 1.4.2", now.Add(30 * time.Second)},
 		{"bad", p(func(p *promotion.PredecessorFacts) { p.Settled = promotion.SettledBad }), fail, "1.4.2 settled bad in staging at 11:59 UTC; publish a newer version", time.Time{}},
 		{"inconclusive", p(func(p *promotion.PredecessorFacts) { p.Settled = promotion.SettledInconclusive }), unknown, "ended without an answer", time.Time{}},
@@ -372,8 +385,10 @@ func anyFacts(rt *rapid.T) *promotion.Facts {
 	f.PullRequest.Ours = rapid.Bool().Draw(rt, "ours")
 	f.PullRequest.Mergeable = word("mergeable", "mergeable", "conflicting", "unknown", "")
 	f.PullRequest.ChecksComplete = rapid.Bool().Draw(rt, "whole")
-	f.PullRequest.Checks = append(f.PullRequest.Checks, promotion.CheckFacts{Name: word("check", "build", "rung"), App: int64(rapid.SampledFrom([]int{0, 15368, ourApp}).Draw(rt, "app")),
-		State: word("state", "success", "failure", "pending", "skipped", "odd"), At: now.Add(time.Duration(rapid.IntRange(-1, 1).Draw(rt, "at")) * time.Minute)})
+	f.PullRequest.Checks = append(f.PullRequest.Checks, promotion.CheckFacts{
+		Name: word("check", "build", "rung"), App: int64(rapid.SampledFrom([]int{0, 15368, ourApp}).Draw(rt, "app")),
+		State: word("state", "success", "failure", "pending", "skipped", "odd"), At: now.Add(time.Duration(rapid.IntRange(-1, 1).Draw(rt, "at")) * time.Minute),
+	})
 	if rapid.Bool().Draw(rt, "unopened") {
 		f.PullRequest = nil
 	}

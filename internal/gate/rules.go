@@ -14,8 +14,10 @@ import (
 // only where rung merges by itself.
 func Rules(f *promotion.Facts) promotion.Verdict {
 	if !f.Rules.Known {
-		return promotion.Verdict{Gate: IDRules, Status: promotion.StatusUnknown, Look: f.Now.Add(retryLater),
-			Sentence: "the base branch's rules could not be read, so that it is not known whether rung may merge"}
+		return promotion.Verdict{
+			Gate: IDRules, Status: promotion.StatusUnknown, Look: f.Now.Add(retryLater),
+			Sentence: "the base branch's rules could not be read, so that it is not known whether rung may merge",
+		}
 	}
 	var findings []finding
 	if x, held := requiredReviews(f); held {

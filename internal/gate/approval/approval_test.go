@@ -78,24 +78,44 @@ func TestJudge(t *testing.T) {
 		{"two of two", promotion.ApprovalRule{Required: 2}, []promotion.ReviewFacts{review(alice, approved), review(bob, approved)}, nil, pass, "alice and bob approved", "alice bob"},
 		{"one of two", promotion.ApprovalRule{Required: 2}, []promotion.ReviewFacts{review(alice, approved)}, nil, pending, "needs 2 approvals from somebody with write permission on head 1a2b3c4d5e6f, and has 1", "alice"},
 		{"one person twice", promotion.ApprovalRule{Required: 2}, []promotion.ReviewFacts{review(alice, approved), review(alice, approved)}, nil, pending, "and has 1", "alice"},
-		{"one person with and without a number", promotion.ApprovalRule{Required: 2},
-			[]promotion.ReviewFacts{review(alice, approved), review(promotion.Person{Login: "ALICE"}, approved)}, nil, pending, "and has 1", "ALICE"},
+		{
+			"one person with and without a number",
+			promotion.ApprovalRule{Required: 2},
+			[]promotion.ReviewFacts{review(alice, approved), review(promotion.Person{Login: "ALICE"}, approved)},
+			nil, pending, "and has 1", "ALICE",
+		},
 		// Trap 20: bound to the head.
-		{"for an older head", sre, []promotion.ReviewFacts{with(review(alice, approved), func(r *promotion.ReviewFacts) { r.Commit = older })}, nil,
-			pending, "needs 1 approval from acme/sre on head 1a2b3c4d5e6f; alice's approval is for an older head", ""},
+		{
+			"for an older head", sre,
+			[]promotion.ReviewFacts{with(review(alice, approved), func(r *promotion.ReviewFacts) { r.Commit = older })},
+			nil,
+			pending, "needs 1 approval from acme/sre on head 1a2b3c4d5e6f; alice's approval is for an older head", "",
+		},
 		{"again for this head", sre, []promotion.ReviewFacts{with(review(alice, approved), func(r *promotion.ReviewFacts) { r.Commit = older }), review(alice, approved)}, nil, pass, "alice", "alice"},
 		{"for no head", sre, []promotion.ReviewFacts{with(review(alice, approved), func(r *promotion.ReviewFacts) { r.Commit = "" })}, nil, pending, "older head", ""},
 		// Trap 21: nobody agrees to what they made.
 		{"a causer", sre, []promotion.ReviewFacts{review(promotion.Person{ID: 20, Login: "mallory"}, approved)}, nil, pending, "mallory caused this promotion", ""},
 		{"a causer renamed", sre, []promotion.ReviewFacts{review(promotion.Person{ID: 20, Login: "m2"}, approved)}, nil, pending, "m2 caused this promotion", ""},
-		{"a causer known by login alone", sre, []promotion.ReviewFacts{review(alice, approved)},
-			func(f *promotion.Facts) { f.Causers = []promotion.Person{{Login: "Alice"}} }, pending, "alice caused", ""},
-		{"an other with a causer's old login", sre, []promotion.ReviewFacts{review(alice, approved)},
-			func(f *promotion.Facts) { f.Causers = []promotion.Person{{ID: 77, Login: "alice"}} }, pass, "alice approved", "alice"},
-		{"a committer", sre, []promotion.ReviewFacts{review(alice, approved)},
-			func(f *promotion.Facts) { f.PullRequest.Committers = []promotion.Person{alice} }, pending, "alice committed to its head", ""},
-		{"who opened it", sre, []promotion.ReviewFacts{review(alice, approved)},
-			func(f *promotion.Facts) { f.PullRequest.Author = alice }, pending, "alice opened the pull request", ""},
+		{
+			"a causer known by login alone", sre,
+			[]promotion.ReviewFacts{review(alice, approved)},
+			func(f *promotion.Facts) { f.Causers = []promotion.Person{{Login: "Alice"}} }, pending, "alice caused", "",
+		},
+		{
+			"an other with a causer's old login", sre,
+			[]promotion.ReviewFacts{review(alice, approved)},
+			func(f *promotion.Facts) { f.Causers = []promotion.Person{{ID: 77, Login: "alice"}} }, pass, "alice approved", "alice",
+		},
+		{
+			"a committer", sre,
+			[]promotion.ReviewFacts{review(alice, approved)},
+			func(f *promotion.Facts) { f.PullRequest.Committers = []promotion.Person{alice} }, pending, "alice committed to its head", "",
+		},
+		{
+			"who opened it", sre,
+			[]promotion.ReviewFacts{review(alice, approved)},
+			func(f *promotion.Facts) { f.PullRequest.Author = alice }, pending, "alice opened the pull request", "",
+		},
 		{"a bot", sre, []promotion.ReviewFacts{review(promotion.Person{ID: 5, Login: "friend[bot]", Bot: true}, approved)}, nil, pending, "friend[bot] is a bot", ""},
 		{"nobody", sre, []promotion.ReviewFacts{review(promotion.Person{}, approved)}, nil, pending, "is not known", ""},
 		// Trap 22: the last decisive review.
@@ -112,8 +132,12 @@ func TestJudge(t *testing.T) {
 		{"one approves, one objects", sre, []promotion.ReviewFacts{review(alice, approved), review(bob, changes)}, nil, fail, "bob requested changes on head 1a2b3c4d5e6f; a new review by the same person or a dismissal lifts it", "alice"},
 		{"an objection to an older head", sre, []promotion.ReviewFacts{review(alice, approved), with(review(bob, changes), func(r *promotion.ReviewFacts) { r.Commit = older })}, nil, pass, "alice", "alice"},
 		{"an objection by a reader", sre, []promotion.ReviewFacts{review(alice, approved), with(review(bob, changes), func(r *promotion.ReviewFacts) { r.Access = &promotion.Access{Permission: "read"} })}, nil, pass, "alice", "alice"},
-		{"an objection by who can't be asked", sre, []promotion.ReviewFacts{review(alice, approved), with(review(bob, changes), func(r *promotion.ReviewFacts) { r.Access = &promotion.Access{Error: "502"} })}, nil,
-			unknown, "bob requested changes on head 1a2b3c4d5e6f, and it is not known what bob may do", "alice"},
+		{
+			"an objection by who can't be asked", sre,
+			[]promotion.ReviewFacts{review(alice, approved), with(review(bob, changes), func(r *promotion.ReviewFacts) { r.Access = &promotion.Access{Error: "502"} })},
+			nil,
+			unknown, "bob requested changes on head 1a2b3c4d5e6f, and it is not known what bob may do", "alice",
+		},
 		// Trap 23: access now.
 		{"a reader", one, []promotion.ReviewFacts{access(&promotion.Access{Permission: "read"})}, nil, pending, "it takes write permission and alice has read", ""},
 		{"triage", one, []promotion.ReviewFacts{access(&promotion.Access{Permission: "triage"})}, nil, pending, "alice has triage", ""},
@@ -130,8 +154,11 @@ func TestJudge(t *testing.T) {
 		{"named but a causer", promotion.ApprovalRule{Required: 1, Users: []string{"mallory"}}, []promotion.ReviewFacts{review(promotion.Person{ID: 20, Login: "mallory"}, approved)}, nil, pending, "mallory caused", ""},
 		// The pull request.
 		{"not open", sre, nil, func(f *promotion.Facts) { f.PullRequest = nil }, pending, "needs 1 approval from acme/sre once the pull request is open", ""},
-		{"no head", sre, []promotion.ReviewFacts{with(review(alice, approved), func(r *promotion.ReviewFacts) { r.Commit = "" })},
-			func(f *promotion.Facts) { f.PullRequest.Head = "" }, unknown, "the head of the pull request is not known", ""},
+		{
+			"no head", sre,
+			[]promotion.ReviewFacts{with(review(alice, approved), func(r *promotion.ReviewFacts) { r.Commit = "" })},
+			func(f *promotion.Facts) { f.PullRequest.Head = "" }, unknown, "the head of the pull request is not known", "",
+		},
 		{"a rollback", sre, nil, func(f *promotion.Facts) { f.Kind = promotion.KindRollback }, pass, "a rollback needs no approval", ""},
 		{"too many", sre, make([]promotion.ReviewFacts, 2001), nil, unknown, "more than 2000 reviews", ""},
 	}

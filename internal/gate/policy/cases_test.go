@@ -75,8 +75,11 @@ func TestRunCasesTellsWhatWentWrong(t *testing.T) {
   - {name: back, change: {kind: rollback}, expect: fail}
   - {name: odd, change: {kind: rollback}, expect: maybe}
 `}, "a_test.yaml:4:5: odd: expect must be pass, fail or unknown"},
-		{"nothing fails", map[string]string{"a.yaml": onePolicy, "a_test.yaml": "cases:\n  - {name: forward, change: {kind: promotion}, expect: pass}\n"},
-			"a_test.yaml:2:3: cases need at least one that passes and one that fails"},
+		{
+			"nothing fails",
+			map[string]string{"a.yaml": onePolicy, "a_test.yaml": "cases:\n  - {name: forward, change: {kind: promotion}, expect: pass}\n"},
+			"a_test.yaml:2:3: cases need at least one that passes and one that fails",
+		},
 		{"no policy beside it", map[string]string{"a_test.yaml": "cases: []\n"}, "a_test.yaml:1:1: there is no policy a.yaml beside it"},
 		{"a policy that is none", map[string]string{"a.yaml": "kind: Pod\napiVersion: v1\n", "a_test.yaml": "cases: []\n"}, "a.yaml:2:13: apiVersion must be"},
 		{"an unknown field", map[string]string{"a.yaml": onePolicy, "a_test.yaml": "cases: []\nfact: {}\n"}, "a_test.yaml:1:1: this is no policy: unknown field"},

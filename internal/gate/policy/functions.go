@@ -41,10 +41,14 @@ var forbidden = map[string]string{
 }
 
 var (
-	mayBeNull = []string{"avg", "find_first", "find_last", "lookup", "max", "max_by", "min", "min_by", "parse_json",
-		"json_parse", "parse_yaml", "to_number", "not_null"}
-	growing = []string{"concat", "join", "merge", "replace", "replace_all", "regex_replace_all", "regex_replace_all_literal",
-		"zip", "to_array", "to_string", "from_items", "items", "object_from_lists", "base64_encode"}
+	mayBeNull = []string{
+		"avg", "find_first", "find_last", "lookup", "max", "max_by", "min", "min_by", "parse_json",
+		"json_parse", "parse_yaml", "to_number", "not_null",
+	}
+	growing = []string{
+		"concat", "join", "merge", "replace", "replace_all", "regex_replace_all", "regex_replace_all_literal",
+		"zip", "to_array", "to_string", "from_items", "items", "object_from_lists", "base64_encode",
+	}
 	unordered = []string{"keys", "values"}
 	// settling functions take an unordered list and give the same answer
 	// whatever its order.

@@ -29,7 +29,8 @@ func sample() *promotion.Facts {
 		Places:      []promotion.PlaceChange{{Path: "environments/prod-eu/kustomization.yaml", Locator: "kustomize:0:images[0]", Before: promotion.Value{Version: "1.4.1"}, After: after}},
 		Base:        promotion.Hash(strings.Repeat("b", 40)),
 		Predecessors: []promotion.PredecessorFacts{{
-			Environment: "canary", Live: after, Landed: noon.Add(-2 * time.Hour), Settled: promotion.SettledGood, SettledAt: noon.Add(-time.Hour)}},
+			Environment: "canary", Live: after, Landed: noon.Add(-2 * time.Hour), Settled: promotion.SettledGood, SettledAt: noon.Add(-time.Hour),
+		}},
 		PullRequest: &promotion.PullRequestFacts{Number: 7, Head: promotion.Hash(strings.Repeat("a", 40)), Ours: true, Mergeable: "mergeable", ChecksComplete: true},
 		Rules:       promotion.BranchRules{Known: true},
 	}
@@ -60,8 +61,10 @@ func TestJudge(t *testing.T) {
 		says   string
 	}{
 		{"passes", check("kind: promotion"), nil, promotion.StatusPass, "p.yaml allows it"},
-		{"fails with its message", message("{{ artifact.version }} is not wanted", check("artifact: {version: 1.5.0}")), nil,
-			promotion.StatusFail, "p.yaml (rule r) denies it: 1.4.2 is not wanted"},
+		{
+			"fails with its message", message("{{ artifact.version }} is not wanted", check("artifact: {version: 1.5.0}")), nil,
+			promotion.StatusFail, "p.yaml (rule r) denies it: 1.4.2 is not wanted",
+		},
 		{"fails without a message", check("artifact: {version: 1.5.0}"), nil, promotion.StatusFail, `Expected value: "1.5.0"`},
 		{"a missing field fails", check("pullRequest: {ours: true}"), func(f *promotion.Facts) { f.PullRequest = nil }, promotion.StatusFail, "pullRequest"},
 		{"an error is unknown", check("(regex_match('(', kind)): true"), nil, promotion.StatusUnknown, "p.yaml (rule r) could not be judged: could not be evaluated"},
