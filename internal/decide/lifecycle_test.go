@@ -88,6 +88,27 @@ func TestClosingIsAVetoForThatVersion(t *testing.T) {
 	}
 }
 
+func TestModeObserveShowsAQuarantineOnTheCheck(t *testing.T) {
+	w := newWorld(t, func(w *world) { w.env(dev).Approvals.Required = 1 })
+	w.publish("1.1.0")
+	w.settled()
+	number := w.openPR(at(dev)).Number
+	w.say(5, bob, number, "/quarantine it leaks")
+	plan := w.decide()
+	plan.Deletes = nil
+	w.carryOut(&plan)
+	w.s.Commands = nil
+	w.s.Pipeline.Mode = promotion.ModeObserve
+	plan = w.decide()
+	w.changesNothing(plan)
+	if len(plan.Checks) != 1 || plan.Checks[0].Conclusion != "failure" || !strings.Contains(plan.Checks[0].Summary, "it leaks") {
+		t.Errorf("the checks are %+v", plan.Checks)
+	}
+	if !plan.Next.IsZero() {
+		t.Errorf("it looks again at %s, though nothing will change", plan.Next)
+	}
+}
+
 func TestModeObserveRestsWhereAPromotionIsOpen(t *testing.T) {
 	w := newWorld(t, func(w *world) { w.env(dev).Approvals.Required = 1 })
 	w.publish("1.1.0")

@@ -332,6 +332,12 @@ func (p *pass) revoked(r promotion.Record) bool {
 func (p *pass) revoke(pair promotion.Pair, r promotion.Record, pr *promotion.PullRequestState) {
 	rec, _ := p.barred(r.Artifact.Digest)
 	text := fmt.Sprintf("%s is quarantined: %s", short(target(r)), rec.Reason)
+	if p.s.Pipeline.Mode == promotion.ModeObserve && pr != nil && pr.State == "open" {
+		text += "; mode is observe, so that the branch stays"
+		p.check(pr, promotion.Check{Pair: pair, Conclusion: "failure", Title: "Quarantined", Summary: heldSummary(text)})
+		p.waitFor(pair, r, pr, text)
+		return
+	}
 	if _, there := p.s.Branches[promotion.PromotionBranch(pair)]; there {
 		p.revoking = true
 		p.dropBranch(pair)
