@@ -114,6 +114,9 @@ func (o *Oracle) checksExplain(st *githubemu.RepositoryState, p *pipeline) {
 
 // pairsExplain wants a sentence for every pair that is behind.
 func (o *Oracle) pairsExplain(v *view, base string, p *pipeline) {
+	if p.Mode == "observe" {
+		return // it shows what it would do, which the ledger does not
+	}
 	places := o.places(base)
 	for name, env := range p.Environments {
 		for artifact := range o.Images {
@@ -132,7 +135,7 @@ func (o *Oracle) pairsExplain(v *view, base string, p *pipeline) {
 				continue
 			}
 			if !strings.Contains(v.Pairs[i].Sentence, " ") && o.behind(pair, artifact, env, places) {
-				o.Report("5 reasons", "%s is behind and the view gives no reason (phase %q)", pair, v.Pairs[i].Phase)
+				o.Report("5 reasons", "%s is behind and the view gives no reason (phase %q, %v)", pair, v.Pairs[i].Phase, places[pair])
 			}
 		}
 	}
