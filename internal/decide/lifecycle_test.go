@@ -559,3 +559,24 @@ func ordinary(number int) promotion.PullRequestState {
 		ChecksComplete: true, Impact: &promotion.Impact{Head: hash(9000 + number)},
 	}
 }
+
+// The registry shows a version before its announcement comes: whoever published
+// it is a causer all the same.
+func TestACauserLearntLaterCannotApprove(t *testing.T) {
+	w := newWorld(t, func(w *world) { w.env(dev).Approvals.Required = 1 })
+	w.publish("1.1.0")
+	announced := w.s.Available[checkout].Releases[0]
+	w.s.Available[checkout].Releases[0].Causers = nil
+	w.step()
+	w.settled()
+	w.approve(at(dev), carol)
+	w.s.Available[checkout].Releases[0] = announced
+	plan := w.decide()
+	w.wantRecords(plan, "propose dev/checkout 1.1.0")
+	if got := plan.Records[0].Causers; len(got) != 1 || got[0] != carol {
+		t.Errorf("causers are %v, want carol", got)
+	}
+	if len(plan.Merges) > 0 {
+		t.Error("carol approves what she published")
+	}
+}

@@ -257,6 +257,9 @@ func (p *pass) goOn(pair promotion.Pair) {
 	ref := promotion.PromotionBranch(pair)
 	branch, there := p.s.Branches[ref]
 	pr := p.pullRequest(pair)
+	if kind == promotion.KindPromotion {
+		r = p.blame(r)
+	}
 	switch {
 	case len(p.s.Places[pair]) > 0 && p.disagreement(pair) == "" && agree(p.value(pair), p.pinned(pair, target(r))):
 		p.withdraw(pair, promotion.WithdrawAlready, promotion.Actor{Kind: "rung", Person: p.s.App})
@@ -291,6 +294,35 @@ func (p *pass) goOn(pair promotion.Pair) {
 		return
 	}
 	p.gates(pair, kind, r, pr, head)
+}
+
+// blame adds to an open promotion the people who were learnt to have caused it
+// after it was proposed: the registry may show a version before the event that
+// announces it has come. The propose is written again with them, so that none of
+// them can approve it, also after a restart.
+func (p *pass) blame(r promotion.Record) promotion.Record {
+	if r.Artifact == nil {
+		return r
+	}
+	causers := slices.Clone(r.Causers)
+	var cause promotion.Cause
+	for _, release := range p.s.Available[r.Artifact.Name].Releases {
+		if release.Digest != r.Artifact.Digest {
+			continue
+		}
+		for _, person := range release.Causers {
+			if !slices.Contains(causers, person) {
+				causers, cause = append(causers, person), release.Cause
+			}
+		}
+	}
+	if len(causers) == len(r.Causers) {
+		return r
+	}
+	r.Kind, r.Gates, r.Policies, r.Approvals, r.Previous = promotion.RecordPropose, nil, nil, nil, nil
+	r.Causers, r.Cause, r.IssuedAt = causers, cause, time.Time{}
+	p.record(r)
+	return r
 }
 
 // pinned is a value as the pair's environment writes it.
