@@ -205,7 +205,7 @@ func play(t *testing.T, at *point, o world.Options, people func(*world.World) ac
 	}
 	start()
 	c := people(w)
-	w.Wait("the story is at its end", func() bool {
+	again := func() {
 		select {
 		case <-killed:
 			killed = nil
@@ -215,8 +215,12 @@ func play(t *testing.T, at *point, o world.Options, people func(*world.World) ac
 			start()
 		default:
 		}
+	}
+	w.Wait("the story is at its end", func() bool {
+		again()
 		return c.act()
 	}, func() string { return c.story() + "\n" + rung.Log() })
+	again() // the last write ends the story, and rung's life, at one moment
 	w.Quiet()
 	rung.Stop()
 	return c.story(), writes
