@@ -15,7 +15,7 @@ type policyCommand struct {
 
 // policyTestCommand runs every *_test.yaml against the policy beside it.
 type policyTestCommand struct {
-	Path string `arg:"" optional:"" default:"." type:"existingdir" help:"Directory to look in."`
+	Path string `arg:"" optional:"" default:"." type:"path" help:"Directory to look in."`
 	JSON bool   `help:"Print the report as JSON."`
 }
 

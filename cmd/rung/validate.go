@@ -16,7 +16,7 @@ import (
 
 // validateCommand checks a checkout's configuration and policies.
 type validateCommand struct {
-	Path string `arg:"" optional:"" default:"." type:"existingdir" help:"Checkout of a GitOps repository."`
+	Path string `arg:"" optional:"" default:"." type:"path" help:"Checkout of a GitOps repository."`
 	JSON bool   `help:"Print the problems as JSON."`
 }
 

@@ -10,7 +10,7 @@ import (
 
 // verifyCommand checks a clone's signed history.
 type verifyCommand struct {
-	Path   string `arg:"" optional:"" default:"." type:"existingdir" help:"Local clone, bare or not, with the branch rung/ledger."`
+	Path   string `arg:"" optional:"" default:"." type:"path" help:"Local clone, bare or not, with the branch rung/ledger."`
 	JSON   bool   `help:"Print the report as JSON."`
 	Root   string `placeholder:"FINGERPRINT" help:"Fingerprint (SHA256:…) of the key that must have begun the ledger."`
 	Strict bool   `help:"Exit 1 also for what is only listed: pending records and overrides."`

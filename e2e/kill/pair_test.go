@@ -124,5 +124,5 @@ func TestTwoArtifactsInOneFileKilled(t *testing.T) {
 			some = append(some, at)
 		}
 	}
-	t.Logf("%d writes, rung was killed %d times", len(writes), disturb(t, want, some, both))
+	t.Logf("%d writes, rung was killed %d times", len(writes), disturb(t, want, len(writes), some, both))
 }

@@ -180,7 +180,7 @@ func (w *world) rest(when string, drain func()) bool {
 
 // fingerprint is everything that people see, as text.
 func (w *world) fingerprint() string {
-	return oracle.Fingerprint(w.state())
+	return fmt.Sprintf("%sledger records %d\n", oracle.Fingerprint(w.state()), w.oracle.Told())
 }
 
 func (w *world) views() [][]byte {

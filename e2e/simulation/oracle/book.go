@@ -341,6 +341,14 @@ func (o *Oracle) decode(line string) (*record, error) {
 func (o *Oracle) enter(r *record) string {
 	b := o.book
 	word := r.Kind + " " + r.pair() + " " + r.Artifact.Version
+	// A proposal that is written again because one more person is known to have
+	// caused it: an event was found late. It decides nothing new.
+	before := b.open[r.pair()]
+	learnt := r.Kind == "propose" && before != nil && before.Kind != "withdraw" && before.Promotion == r.Promotion &&
+		before.Artifact.Digest == r.Artifact.Digest && len(r.Causers) > len(before.Causers)
+	if !learnt {
+		o.told++
+	}
 	switch r.Kind {
 	case "propose":
 		o.proposed(r)

@@ -46,6 +46,7 @@ type Oracle struct {
 	ctx        context.Context
 	book       *book
 	violations []string
+	told       int // records that decide something
 	// The write under way: what was there before it.
 	refs  map[string]string
 	state githubemu.RepositoryState
@@ -56,6 +57,10 @@ type Oracle struct {
 func New(w World) *Oracle {
 	return &Oracle{World: w, ctx: context.Background(), book: newBook()}
 }
+
+// Told is how many records decided something: all but proposals that were written
+// again with one more causer.
+func (o *Oracle) Told() int { return o.told }
 
 // Violations are what was found, oldest first.
 func (o *Oracle) Violations() []string { return o.violations }
