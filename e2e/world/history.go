@@ -16,6 +16,9 @@ type Record struct {
 	// Kind, and Subject: environment/name@digest for what speaks of a pair,
 	// otherwise the digest or the scope.
 	Kind, Subject string
+	// Causers are the people whom a propose of the ledger excludes from
+	// approving it.
+	Causers []string
 }
 
 // String is the record without its commit.
@@ -28,7 +31,31 @@ func (w *World) Ledger() []Record {
 	if w.Git("for-each-ref", "--format=%(refname)", "refs/heads/rung/ledger") == "" {
 		return nil
 	}
-	return records(w.Git("log", "--reverse", "--first-parent", "--format=%H%n%B%x00", "refs/heads/rung/ledger"))
+	all := records(w.Git("log", "--reverse", "--first-parent", "--format=%H%n%B%x00", "refs/heads/rung/ledger"))
+	for i, r := range all {
+		if r.Kind == "propose" {
+			all[i].Causers = causers(w.Git("cat-file", "blob", r.Commit+":open/"+r.pair()+".intoto.jsonl"))
+		}
+	}
+	return all
+}
+
+// causers are the people that the one record of a file names as having caused it.
+func causers(line string) []string {
+	var envelope struct{ Payload []byte }
+	var statement struct {
+		Predicate struct {
+			Causers []struct{ Login string }
+		}
+	}
+	if json.Unmarshal([]byte(line), &envelope) != nil || json.Unmarshal(envelope.Payload, &statement) != nil {
+		return nil
+	}
+	var all []string
+	for _, person := range statement.Predicate.Causers {
+		all = append(all, person.Login)
+	}
+	return all
 }
 
 // Promotions lists the promotions that main's first-parent commits bring in, by
@@ -49,7 +76,7 @@ func records(log string) []Record {
 		var kind, environment, artifact string
 		add := func() {
 			if kind != "" {
-				all = append(all, Record{commit, kind, strings.Trim(environment+"/"+artifact, "/")})
+				all = append(all, Record{Commit: commit, Kind: kind, Subject: strings.Trim(environment+"/"+artifact, "/")})
 			}
 			kind, environment, artifact = "", "", ""
 		}
@@ -71,17 +98,22 @@ func records(log string) []Record {
 }
 
 // Story is a list of records with what a crash may repeat left out: an authorize
-// that renews the one before it for the same subject, and withdraws. Each pair's
-// records keep their order; which of two pairs was first in a pass is left out as
-// well.
+// that renews the one before it for the same subject, withdraws, and a propose
+// that adds to the one before it a person who was learnt to have caused it only
+// after the registry had shown the version. Each pair's records keep their order;
+// which of two pairs was first in a pass is left out as well.
 func Story(all []Record) []string {
 	var kept []Record
-	last := map[string]string{} // by subject
+	last := map[string]Record{} // by subject
 	for _, r := range all {
-		if r.Kind == "withdraw" || r.Kind == "authorize" && last[r.Subject] == "authorize" {
+		before := last[r.Subject]
+		if r.Kind == "withdraw" || r.Kind == "authorize" && before.Kind == "authorize" {
 			continue
 		}
-		last[r.Subject] = r.Kind
+		last[r.Subject] = r
+		if r.Kind == "propose" && before.Kind == "propose" && len(r.Causers) > len(before.Causers) {
+			continue
+		}
 		kept = append(kept, r)
 	}
 	slices.SortStableFunc(kept, func(a, b Record) int { return strings.Compare(a.pair(), b.pair()) })
