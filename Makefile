@@ -1,5 +1,7 @@
 # What people type; .ci/run calls the same targets.
 
+SHELL := bash
+.SHELLFLAGS := -o pipefail -c
 GO ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FLAGS := -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
@@ -19,7 +21,7 @@ demo: build ## watch a release climb and come back down
 
 .PHONY: test
 test: needs ## everything that needs only Go, git and ssh-keygen
-	$(GO) test ./...
+	$(GO) test $(TESTFLAGS) $(or $(PACKAGES),./...)
 
 .PHONY: needs
 needs:
@@ -37,6 +39,10 @@ bench: build ## print the figures: calls, pushes, bytes, memory, size
 .PHONY: simulate
 simulate: ## run seeds: make simulate SEEDS=1000 START=1
 	RUNG_SEEDS=$(or $(SEEDS),1000) RUNG_SEED=$(or $(START),1) $(GO) test -count=1 -timeout 60m -run TestSimulation ./e2e/simulation
+
+.PHONY: kills
+kills: needs ## kill rung before and after every write, with and without its data
+	RUNG_KILL_ALL=1 $(GO) test -count=1 -timeout 45m -run 'EveryWrite' -v ./e2e/kill | grep -vE '^ *(=== |--- PASS: .*/)'
 
 .PHONY: fuzz-short
 fuzz-short: ## fuzz each door for some seconds

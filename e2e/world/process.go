@@ -3,6 +3,7 @@ package world
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -59,9 +60,46 @@ func (w *World) Serve(name string, extra ...string) *Process {
 // what it said.
 func (w *World) TryServe(name string, extra ...string) (*Process, error) {
 	w.tb.Helper()
-	p := &Process{tb: w.tb, Data: filepath.Join(w.Dir, "data-"+name), ended: make(chan struct{})}
+	p := &Process{Data: filepath.Join(w.Dir, "data-"+name)}
 	p.cmd = exec.Command(w.binary, "serve") // #nosec G204 -- the program under test
 	p.cmd.Env = append(append([]string{"RUNG_DATA=" + p.Data, "HOME=" + w.Dir, "TMPDIR=" + w.Dir}, w.env...), extra...)
+	return w.launch(p)
+}
+
+// Shell has bash run the lines with which a person starts rung, in the World's
+// directory, where bin/rung is the program; settings are all that is set besides.
+// It returns when rung listens.
+func (w *World) Shell(lines string, settings ...string) *Process {
+	w.tb.Helper()
+	bin := filepath.Join(w.Dir, "bin")
+	w.check(os.MkdirAll(bin, 0o750))
+	if err := os.Symlink(w.binary, filepath.Join(bin, "rung")); !errors.Is(err, os.ErrExist) {
+		w.check(err)
+	}
+	p := &Process{}
+	p.cmd = exec.Command("bash", "-euc", strings.Replace(lines, "bin/rung serve", "exec bin/rung serve", 1)) // #nosec G204 -- lines of the documentation
+	p.cmd.Dir = w.Dir
+	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + w.Dir, "TMPDIR=" + w.Dir}, settings...)
+	p, err := w.launch(p)
+	w.check(err)
+	return p
+}
+
+// Setting is the value of one of the settings that Serve gives to rung.
+func (w *World) Setting(name string) string {
+	w.tb.Helper()
+	for _, s := range w.env {
+		if value, ok := strings.CutPrefix(s, name+"="); ok {
+			return value
+		}
+	}
+	w.tb.Fatalf("there is no setting %s", name)
+	return ""
+}
+
+// launch starts a process and returns when it listens.
+func (w *World) launch(p *Process) (*Process, error) {
+	p.tb, p.ended = w.tb, make(chan struct{})
 	out, err := p.cmd.StderrPipe()
 	if err != nil {
 		return nil, err
