@@ -182,6 +182,7 @@ func (l *ledgerWalk) step(i int, c, parent *commit) error {
 	for _, r := range s.added {
 		s.judge(r)
 	}
+	s.tell()
 	s.dropped()
 	s.trailers()
 	s.commitTo()

@@ -19,6 +19,9 @@ type Options struct {
 	Base string
 	// Strict counts what is only listed against the verdict.
 	Strict bool
+	// Each, if set, is called for every record of the ledger, oldest first; those
+	// of one commit in the order of their paths.
+	Each func(Entry)
 }
 
 // Verify judges a local clone, bare or not. The error is for what is no
