@@ -177,7 +177,9 @@ func (w *World) Describe(environments ...string) string {
 		var checks []string
 		for _, c := range st.Checks[pr.HeadSHA] {
 			if c.Name == "rung" && c.App == "rung" {
-				checks = append(checks, c.Conclusion)
+				if checks = append(checks, c.Conclusion); c.Conclusion != "success" {
+					checks[len(checks)-1] += " (" + c.Title + ": " + c.Summary + ")"
+				}
 			}
 		}
 		slices.Sort(checks)

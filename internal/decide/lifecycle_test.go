@@ -411,6 +411,28 @@ func TestManualChangesCanHold(t *testing.T) {
 	w.wantLive(at(dev), "1.1.0")
 }
 
+// Two reads of one pass may see the branch and its pull request at different
+// heads: what is judged then must not be written on either.
+func TestNothingIsWrittenWhileThePullRequestShowsAnotherHead(t *testing.T) {
+	w := newWorld(t, func(w *world) { w.merges = false })
+	w.publish("1.1.0")
+	w.step()
+	w.step()
+	shown := w.openPR(at(dev)).Head
+	w.openPR(at(dev)).Head = hash(77)
+	plan := w.decide()
+	w.changesNothing(plan)
+	if len(plan.Checks) > 0 {
+		t.Errorf("checks are written: %+v", plan.Checks)
+	}
+	w.wantState(plan, at(dev), promotion.PhaseOpen, "waiting for the pull request to show the head of its branch")
+	if plan.Next.IsZero() || plan.Next.Sub(w.s.Now) > 30*time.Second {
+		t.Errorf("it is looked at again %s", plan.Next)
+	}
+	w.openPR(at(dev)).Head = shown
+	w.wantRecords(w.decide(), "authorize dev/checkout 1.1.0")
+}
+
 func TestARevertByHandIsARollback(t *testing.T) {
 	w := newWorld(t)
 	w.climb("1.1.0")

@@ -293,6 +293,13 @@ func (p *pass) goOn(pair promotion.Pair) {
 		p.reopenWords(pair, kind, r, branch)
 		return
 	}
+	if pr.Head != branch {
+		// The branch moved between two reads, or the forge is behind: whatever
+		// is judged now, and written on that head, is about another promotion.
+		p.waitFor(pair, r, pr, "waiting for the pull request to show the head of its branch, "+branch.Short())
+		p.look(p.s.Now.Add(5 * time.Second))
+		return
+	}
 	p.gates(pair, kind, r, pr, head)
 }
 
