@@ -1,0 +1,278 @@
+package report
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rungbot/rung/internal/audit"
+	"github.com/rungbot/rung/internal/promotion"
+)
+
+var start = time.Date(2026, 3, 2, 22, 30, 0, 0, time.UTC)
+
+var (
+	ada   = promotion.Person{ID: 1, Login: "ada"}
+	bob   = promotion.Person{ID: 2, Login: "bob"}
+	carol = promotion.Person{ID: 3, Login: "carol"}
+)
+
+// tale makes records in the order of a ledger, a minute apart.
+type tale struct {
+	r       Reader
+	n       int
+	doubted bool
+}
+
+func (s *tale) tell(kind promotion.RecordKind, env promotion.Environment, version string, change func(*promotion.Record)) {
+	r := promotion.Record{
+		Kind: kind, Promotion: string(env) + version, Environment: env, IssuedAt: start.Add(time.Duration(s.n) * time.Minute),
+		Repository: promotion.RecordRepository{URI: "https://github.example/acme/environments"},
+		Actor:      promotion.Actor{Kind: "rung", Person: promotion.Person{ID: 9, Login: "rung[bot]"}},
+	}
+	if version != "" {
+		r.Artifact = &promotion.RecordArtifact{Name: "checkout", Version: promotion.Version(version), Digest: promotion.Digest("sha256:" + fmt.Sprintf("%064x", len(version)*1000+int(version[2])))}
+	}
+	if change != nil {
+		change(&r)
+	}
+	s.n++
+	s.r.Read(audit.Entry{Ledger: promotion.Hash(fmt.Sprintf("%040x", s.n)), Statement: fmt.Sprintf("sha256:%064x", s.n), Record: r, Doubted: s.doubted})
+}
+
+func by(p promotion.Person) promotion.Actor { return promotion.Actor{Kind: "person", Person: p} }
+
+// climbed tells of a promotion that landed and settled.
+func (s *tale) climbed(env promotion.Environment, version string, approver *promotion.Person, land func(*promotion.Record)) {
+	s.tell(promotion.RecordPropose, env, version, func(r *promotion.Record) {
+		r.Causers, r.Cause = []promotion.Person{carol}, promotion.Cause{Kind: "event", ID: "delivery-1"}
+	})
+	s.tell(promotion.RecordAuthorize, env, version, func(r *promotion.Record) {
+		r.Gates = []promotion.RecordGate{{Gate: "policy", Status: promotion.StatusPass, Sentence: "2 rules hold"}}
+		if approver != nil {
+			r.Approvals = []promotion.RecordApproval{{Person: *approver, Permission: "write"}}
+		}
+	})
+	s.tell(promotion.RecordLand, env, version, func(r *promotion.Record) {
+		r.PullRequest, r.Landed = &promotion.RecordPullRequest{Number: s.n}, &promotion.RecordLanded{Commit: promotion.Hash(strings.Repeat("c", 40)), Method: "merge"}
+		if land != nil {
+			land(r)
+		}
+	})
+	s.tell(promotion.RecordSettle, env, version, func(r *promotion.Record) { r.Outcome = promotion.SettledGood })
+}
+
+// story is one of everything in prod, and something in dev.
+func story() *Reader {
+	s := &tale{}
+	s.tell(promotion.RecordAdopt, "prod", "1.0.0", func(r *promotion.Record) { r.Reason = "found at onboarding" })
+	s.climbed("dev", "1.1.0", nil, nil)
+	s.climbed("prod", "1.1.0", &ada, func(r *promotion.Record) { r.From = &promotion.RecordFrom{Environment: "dev"} })
+	s.climbed("prod", "1.2.0", &carol, func(r *promotion.Record) {
+		r.Actor, r.Landed.ByHand, r.Landed.Unmet = by(bob), true, []string{"approval"}
+	})
+	s.tell(promotion.RecordQuarantine, "", "", func(r *promotion.Record) {
+		r.Digest, r.Actor, r.Reason = "sha256:"+promotion.Digest(strings.Repeat("b", 64)), by(bob), "=cmd|' /C calc'!A0"
+	})
+	s.climbed("prod", "1.1.0", nil, func(r *promotion.Record) { r.Restores, r.Reason = "sha256:x", "=1+1\nand\x1b[31m more" })
+	s.tell(promotion.RecordAdopt, "prod", "1.3.0", func(r *promotion.Record) { r.Actor, r.Reason = by(bob), "changed by hand" })
+	s.tell(promotion.RecordPropose, "prod", "1.4.0", nil)
+	s.tell(promotion.RecordWithdraw, "prod", "1.4.0", func(r *promotion.Record) { r.Actor, r.Reason = by(ada), "vetoed" })
+	s.tell(promotion.RecordFreeze, "", "", func(r *promotion.Record) { r.Scope, r.Actor, r.Reason = "prod", by(ada), "<b>holidays</b>" })
+	s.tell(promotion.RecordFreeze, "", "", func(r *promotion.Record) { r.Scope, r.Actor = "dev/checkout", by(ada) })
+	s.doubted = true
+	s.tell(promotion.RecordLand, "prod", "9.9.9", nil)
+	return &s.r
+}
+
+func sound() *audit.Report { return &audit.Report{OK: true, Root: "SHA256:root"} }
+
+func TestWhatAnAuditorCounts(t *testing.T) {
+	until := start.Add(24 * time.Hour)
+	a := story().Audit("prod", time.Time{}, until, sound())
+	want := Counts{Changes: 5, Attested: 5, Coverage: 100, Promotions: 2, Rollbacks: 1, ByHand: 1, Overrides: 1, SelfApproved: 1, Unsettled: 2}
+	if a.Counts != want {
+		t.Errorf("got  %+v\nwant %+v", a.Counts, want)
+	}
+	var how []string
+	for _, r := range a.Releases {
+		how = append(how, r.How+" "+string(r.Before.Version)+">"+string(r.After.Version)+" by "+r.MergedBy+" approved "+approvers(r)+" for "+r.Why)
+	}
+	if want := []string{
+		"found >1.0.0 by  approved  for found at onboarding",
+		"promotion 1.0.0>1.1.0 by rung approved ada (write) for event delivery-1",
+		"promotion 1.1.0>1.2.0 by bob approved carol (write) for event delivery-1",
+		"rollback 1.2.0>1.1.0 by rung approved  for =1+1\nand\x1b[31m more",
+		"by hand 1.1.0>1.3.0 by bob approved  for changed by hand",
+	}; !slices.Equal(how, want) {
+		t.Errorf("got  %q\nwant %q", how, want)
+	}
+	if len(a.Withdrawn) != 1 || a.Withdrawn[0].By != "ada" || a.Withdrawn[0].Reason != "vetoed" {
+		t.Errorf("withdrawn are %+v", a.Withdrawn)
+	}
+	var events []string
+	for _, e := range a.Events {
+		events = append(events, string(e.Kind)+" "+e.Subject[:4])
+	}
+	if want := []string{"quarantine sha2", "freeze prod"}; !slices.Equal(events, want) {
+		t.Errorf("events are %v, want %v", events, want)
+	}
+}
+
+func TestAPeriodHasEdges(t *testing.T) {
+	r := story()
+	all := r.Audit("prod", time.Time{}, start.Add(24*time.Hour), sound()).Releases
+	second := all[1].Landed
+	for _, c := range []struct {
+		since, until time.Time
+		want         int
+	}{
+		{second, second.Add(time.Second), 1},
+		{second.Add(time.Second), start.Add(24 * time.Hour), 3},
+		{time.Time{}, second, 1},
+		{start.Add(24 * time.Hour), start.Add(25 * time.Hour), 0},
+	} {
+		a := r.Audit("prod", c.since, c.until, sound())
+		if len(a.Releases) != c.want || a.Counts.Changes != c.want || c.want == 0 && a.Counts.Coverage != 100 {
+			t.Errorf("%s–%s: %d releases, %+v", c.since, c.until, len(a.Releases), a.Counts)
+		}
+	}
+}
+
+// TestAGapLowersTheCoverage: what stands on no record is counted as a change, and
+// shown whatever the period.
+func TestAGapLowersTheCoverage(t *testing.T) {
+	verified := &audit.Report{Findings: []audit.Finding{
+		{Code: audit.UnattestedChange, Object: "abc", Environment: "prod", Artifact: "checkout", Expected: "a record", Found: "none"},
+		{Code: audit.UnattestedChange, Object: "abd", Environment: "dev", Artifact: "checkout"},
+		{Code: audit.SigInvalid, Object: "abe"},
+	}}
+	a := story().Audit("prod", time.Time{}, start.Add(24*time.Hour), verified)
+	if a.Holds || a.Counts.Changes != 6 || a.Counts.Attested != 5 || a.Counts.Coverage != 83 || len(a.Gaps) != 2 {
+		t.Errorf("holds %t, %+v, gaps %+v", a.Holds, a.Counts, a.Gaps)
+	}
+	var text, page bytes.Buffer
+	if err := a.WriteText(&text, time.UTC); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.WriteHTML(&page); err != nil {
+		t.Fatal(err)
+	}
+	for form, s := range map[string]string{"text": text.String(), "html": page.String()} {
+		for _, want := range []string{"83 %", "UNATTESTED_CHANGE", "SIG_INVALID", "does NOT hold"} {
+			if !strings.Contains(s, want) {
+				t.Errorf("%s does not say %q:\n%s", form, want, s)
+			}
+		}
+	}
+}
+
+func TestHistory(t *testing.T) {
+	r := story()
+	h := r.History("checkout", "", sound())
+	if len(h.Releases) != 6 || len(h.Withdrawn) != 1 || !h.Holds {
+		t.Errorf("%d releases, %d withdrawn", len(h.Releases), len(h.Withdrawn))
+	}
+	if h = r.History("checkout", "dev", sound()); len(h.Releases) != 1 {
+		t.Errorf("%d releases in dev", len(h.Releases))
+	}
+	var b bytes.Buffer
+	if err := r.History("cart", "", sound()).WriteText(&b, time.UTC); err != nil || !strings.Contains(b.String(), "nothing was ever released") {
+		t.Errorf("%v: %s", err, b.String())
+	}
+	var doc map[string]any
+	b.Reset()
+	if err := WriteJSON(&b, h); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b.Bytes(), &doc); err != nil || doc["format"] != 1.0 || doc["holds"] != true {
+		t.Errorf("%v: %s", err, b.String())
+	}
+}
+
+// TestTimesInTheReadersZone stand beside UTC, with the day where it differs.
+func TestTimesInTheReadersZone(t *testing.T) {
+	berlin := time.FixedZone("CET", 3600)
+	for at, want := range map[time.Time]string{
+		start:                       "2026-03-02 22:30:00 UTC (23:30 CET)",
+		start.Add(30 * time.Minute): "2026-03-02 23:00:00 UTC (2026-03-03 00:00 CET)",
+		{}:                          "–",
+	} {
+		if got := moment(at, berlin); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	if got := moment(start, time.UTC); got != "2026-03-02 22:30:00 UTC" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestHostileTextStaysText in every form.
+func TestHostileTextStaysText(t *testing.T) {
+	a := story().Audit("prod", time.Time{}, start.Add(24*time.Hour), sound())
+	var text, table, page bytes.Buffer
+	for _, err := range []error{a.WriteText(&text, time.UTC), a.WriteCSV(&table), a.WriteHTML(&page)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if strings.ContainsAny(text.String(), "\x1b") {
+		t.Errorf("a control character reaches the terminal: %q", text.String())
+	}
+	rows, err := csv.NewReader(&table).ReadAll()
+	if err != nil || len(rows) != 6 {
+		t.Fatalf("%v: %d rows", err, len(rows))
+	}
+	for _, row := range rows {
+		for _, cell := range row {
+			if cell != "" && strings.ContainsRune("=+-@", rune(cell[0])) {
+				t.Errorf("a spreadsheet takes %q for a formula", cell)
+			}
+		}
+	}
+	if strings.Contains(page.String(), "<b>holidays") {
+		t.Error("markup from the repository is in the page")
+	}
+}
+
+// TestThePageStandsAlone: it asks for nothing, and everything to be seen has a box
+// of its own.
+func TestThePageStandsAlone(t *testing.T) {
+	a := story().Audit("prod", time.Time{}, start.Add(24*time.Hour), sound())
+	var page bytes.Buffer
+	if err := a.WriteHTML(&page); err != nil {
+		t.Fatal(err)
+	}
+	if m := regexp.MustCompile(`(?i)(src|href)=|url\(|@import|fetch\(`).FindString(page.String()); m != "" {
+		t.Errorf("the page asks for something: %s", m)
+	}
+	if n, want := strings.Count(page.String(), `type="checkbox"`), len(a.checklist())+len(a.Releases)+len(a.Gaps); n != want {
+		t.Errorf("%d boxes to tick for %d things", n, want)
+	}
+	for _, want := range []string{"@media print", "merged against approval", "approved by its causer: carol", "<time datetime=\"2026-03-02T22:30:00Z\">", "default-src &#39;none&#39;"} {
+		if !strings.Contains(page.String(), want) && !strings.Contains(page.String(), strings.ReplaceAll(want, "&#39;", "'")) {
+			t.Errorf("the page has no %q", want)
+		}
+	}
+}
+
+func TestParseSince(t *testing.T) {
+	for text, want := range map[string]string{
+		"2026-01-31": "2026-01-31T00:00:00Z", "2026-01-31T09:00:00+01:00": "2026-01-31T08:00:00Z", "10d": "2026-02-20T22:30:00Z", "2w": "2026-02-16T22:30:00Z",
+		"": "", "yesterday": "", "10m": "", "-3d": "", "0d": "", "10d!": "", "31.01.2026": "",
+	} {
+		got, err := ParseSince(text, start)
+		switch {
+		case want == "" && err == nil:
+			t.Errorf("%q is taken for %s", text, got)
+		case want != "" && (err != nil || got.Format(time.RFC3339) != want):
+			t.Errorf("%q: got %s, %v, want %s", text, got, err, want)
+		}
+	}
+}
