@@ -178,7 +178,7 @@ func (w *World) Describe(environments ...string) string {
 		for _, c := range st.Checks[pr.HeadSHA] {
 			if c.Name == "rung" && c.App == "rung" {
 				if checks = append(checks, c.Conclusion); c.Conclusion != "success" {
-					checks[len(checks)-1] += " (" + c.Title + ": " + c.Summary + ")"
+					checks[len(checks)-1] += " (" + c.Title + ")"
 				}
 			}
 		}
