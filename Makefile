@@ -40,6 +40,12 @@ bench: build ## print the figures: calls, pushes, bytes, memory, size
 simulate: ## run seeds: make simulate SEEDS=1000 START=1
 	RUNG_SEEDS=$(or $(SEEDS),1000) RUNG_SEED=$(or $(START),1) $(GO) test -count=1 -timeout 60m -run TestSimulation ./e2e/simulation
 
+.PHONY: conformance
+conformance: needs ## hold the emulator, and what rung sends, to GitHub's own descriptions
+	@command -v npm >/dev/null || { echo "npm is missing: install it, GitHub's descriptions are npm packages" >&2; exit 1; }
+	npm install --prefix e2e/conformance --no-package-lock --ignore-scripts --no-audit --no-fund --silent
+	$(GO) test -count=1 -v -tags conformance -timeout 20m ./e2e | grep -E '^(conformance|an exception|ok|FAIL|--- FAIL| +--- FAIL|panic| +[0-9]+× )|_test\.go:|FAIL:'
+
 .PHONY: kills
 kills: needs ## kill rung before and after every write, with and without its data
 	RUNG_KILL_ALL=1 $(GO) test -count=1 -timeout 45m -run 'EveryWrite' -v ./e2e/kill | grep -vE '^ *(=== |--- PASS: .*/)'
@@ -54,7 +60,7 @@ fuzz-short: ## fuzz each door for some seconds
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint $(TOOLS)/gofumpt ## gofumpt and golangci-lint
 	@unformatted=$$($(TOOLS)/gofumpt -l cmd internal e2e *.go); [ -z "$$unformatted" ] || { echo "not formatted with gofumpt:"; echo "$$unformatted"; exit 1; }
-	$(GO) vet ./...
+	$(GO) vet -tags conformance ./...
 	$(TOOLS)/golangci-lint run ./...
 
 $(TOOLS)/%: .ci/tools/go.mod .ci/tools/go.sum

@@ -36,10 +36,14 @@ func TestMain(m *testing.M) {
 		if f := flag.Lookup("test.parallel"); f != nil && flag.Lookup("test.fuzz").Value.String() == "" {
 			_ = f.Value.Set("6")
 		}
-		code = m.Run()
+		code = max(m.Run(), afterAll())
 	}()
 	os.Exit(code)
 }
+
+// afterAll says what was found while all tests ran, as an exit code; make
+// conformance sets it.
+var afterAll = func() int { return 0 }
 
 // TestStories plays testdata/*.txtar. Beside testscript's own commands a script
 // has `world` (start everything), the acts and looks of acts_test.go and

@@ -71,7 +71,7 @@ func (c auditCommand) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return err
 	}
-	now := time.Now().UTC().Truncate(time.Second)
+	now := time.Now().UTC().Truncate(time.Second).Add(time.Second) // the end is not included
 	var since time.Time
 	until := now
 	if c.Since != "" {

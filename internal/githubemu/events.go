@@ -11,11 +11,12 @@ import (
 	"github.com/rungbot/rung/internal/githubemu/gitstore"
 )
 
-// allEvents are those that an App may subscribe to here.
+// allEvents are those that an App may subscribe to here. A package event goes to
+// hooks of repositories and organisations, to Apps only registry_package does.
 func allEvents() []string {
 	return []string{
 		"branch_protection_rule", "check_run", "check_suite", "create", "delete", "deployment", "deployment_status",
-		"issue_comment", "issues", "label", "merge_group", "package", "pull_request", "pull_request_review", "push",
+		"issue_comment", "issues", "label", "merge_group", "pull_request", "pull_request_review", "push",
 		"registry_package", "release", "repository", "repository_dispatch", "repository_ruleset", "status", "workflow_run",
 	}
 }

@@ -154,7 +154,7 @@ func TestOtherEvents(t *testing.T) {
 	w.ok(w.s.FinishWorkflow(ctx, full, "bob", "build", "main", "success"))
 	w.ok(w.s.SetDeploymentStatus(ctx, full, "bob", "dev", "main", "success", "live"))
 	w.ok(w.s.ReportStatus(ctx, githubemu.CheckReport{Repository: full, App: "ci", SHA: "main", Name: "ci", State: "success"}))
-	equal(t, "events", strings.Join(h.events(w), " "), "ping create push release.published release.released package "+
+	equal(t, "events", strings.Join(h.events(w), " "), "ping create push release.published release.released "+
 		"registry_package workflow_run.completed deployment deployment_status status")
 }
 

@@ -1,6 +1,7 @@
 package githubemu
 
 import (
+	"encoding/hex"
 	"net/http"
 	"slices"
 	"time"
@@ -328,6 +329,9 @@ func (s *Server) createLabel(c *call) (reply, error) {
 	}
 	if in.Color == "" {
 		in.Color = "ededed"
+	}
+	if rgb, err := hex.DecodeString(in.Color); err != nil || len(rgb) != 3 {
+		return reply{}, invalid("Label", "color", "invalid")
 	}
 	l := &label{ID: s.w.next("label"), Name: in.Name, Color: in.Color, Description: in.Description}
 	c.repo.Labels[fold(in.Name)] = l

@@ -7,10 +7,7 @@ func (s *Server) metaRoutes() []*route {
 		by(authNone, get("/meta", "", s.getMeta)),
 		by(authNone, get("/rate_limit", "", s.getRateLimit)),
 		by(authNone, get("/", "", func(*call) (reply, error) {
-			return ok(object{
-				"current_user_url": s.api("/user"), "rate_limit_url": s.api("/rate_limit"),
-				"repository_url": s.api("/repos/{owner}/{repo}"), "user_url": s.api("/users/{user}"),
-			})
+			return ok(s.rootJSON())
 		})),
 		by(authNone, get("/zen", "", func(*call) (reply, error) {
 			return reply{status: 200, body: []byte("Keep it logically awesome."), header: map[string][]string{"Content-Type": {"text/plain; charset=utf-8"}}}, nil
@@ -38,4 +35,28 @@ func (s *Server) getRateLimit(c *call) (reply, error) {
 		"core": core, "graphql": row(graphQLBucket + c.who.bucket()),
 		"search": object{"limit": 30, "used": 0, "remaining": 30, "reset": now.Add(time.Minute).Unix()},
 	}, "rate": core})
+}
+
+// rootJSON names the beginnings of the API, those that are not served here too, as
+// GitHub does.
+func (s *Server) rootJSON() object {
+	o := object{}
+	for name, path := range map[string]string{
+		"authorizations": "/authorizations", "code_search": "/search/code?q={query}{&page,per_page,sort,order}",
+		"commit_search": "/search/commits?q={query}{&page,per_page,sort,order}", "current_user": "/user",
+		"current_user_repositories": "/user/repos{?type,page,per_page,sort}", "emails": "/user/emails", "emojis": "/emojis", "events": "/events",
+		"feeds": "/feeds", "followers": "/user/followers", "following": "/user/following{/target}", "gists": "/gists{/gist_id}", "hub": "/hub",
+		"issue_search": "/search/issues?q={query}{&page,per_page,sort,order}", "issues": "/issues", "keys": "/user/keys",
+		"label_search": "/search/labels?q={query}&repository_id={repository_id}{&page,per_page}", "notifications": "/notifications",
+		"organization": "/orgs/{org}", "organization_repositories": "/orgs/{org}/repos{?type,page,per_page,sort}", "organization_teams": "/orgs/{org}/teams",
+		"public_gists": "/gists/public", "rate_limit": "/rate_limit", "repository": "/repos/{owner}/{repo}",
+		"repository_search": "/search/repositories?q={query}{&page,per_page,sort,order}", "starred": "/user/starred{/owner}{/repo}",
+		"starred_gists": "/gists/starred", "topic_search": "/search/topics?q={query}{&page,per_page}", "user": "/users/{user}",
+		"user_organizations": "/user/orgs", "user_repositories": "/users/{user}/repos{?type,page,per_page,sort}",
+		"user_search": "/search/users?q={query}{&page,per_page,sort,order}",
+	} {
+		o[name+"_url"] = s.api("%s", path)
+	}
+	o["current_user_authorizations_html_url"] = s.html("/settings/connections/applications{/client_id}")
+	return o
 }

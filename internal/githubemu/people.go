@@ -186,9 +186,25 @@ func (s *Server) getOrg(c *call) (reply, error) {
 	if a == nil || a.Type != "Organization" {
 		return reply{}, notFound()
 	}
+	return ok(s.fullOrgJSON(a))
+}
+
+func (s *Server) fullOrgJSON(a *account) object {
+	repos := 0
+	for _, r := range s.w.Repos {
+		if fold(r.Owner) == fold(a.Login) && !r.Private {
+			repos++
+		}
+	}
 	o := s.orgJSON(a)
-	o["name"], o["type"], o["html_url"] = a.Name, a.Type, s.html("/%s", a.Login)
-	return ok(o)
+	for k, v := range (object{
+		"name": a.Name, "type": a.Type, "html_url": s.html("/%s", a.Login), "has_organization_projects": false, "has_repository_projects": false,
+		"public_repos": repos, "public_gists": 0, "followers": 0, "following": 0,
+		"created_at": stamp(a.CreatedAt), "updated_at": stamp(a.CreatedAt), "archived_at": nil,
+	}) {
+		o[k] = v
+	}
+	return o
 }
 
 // member finds an organisation that may be looked into and a person.
@@ -258,7 +274,10 @@ func (s *Server) getTeam(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return ok(s.teamJSON(t))
+	o, org := s.teamJSON(t), s.w.user(t.Org)
+	o["members_count"], o["repos_count"], o["organization"] = len(t.Members), len(t.Repos), s.fullOrgJSON(org)
+	o["created_at"], o["updated_at"] = stamp(org.CreatedAt), stamp(org.CreatedAt)
+	return ok(o)
 }
 
 func (s *Server) listTeamMembers(c *call) (reply, error) {
@@ -392,7 +411,7 @@ func (s *Server) teamJSON(t *team) object {
 		"id": t.ID, "node_id": nodeID("T", t.ID), "name": t.Slug, "slug": t.Slug, "description": "",
 		"privacy": "closed", "notification_setting": "notifications_enabled", "permission": "pull", "url": u,
 		"html_url": s.html("/orgs/%s/teams/%s", t.Org, t.Slug), "members_url": u + "/members{/member}",
-		"repositories_url": u + "/repos", "parent": nil,
+		"repositories_url": u + "/repos", "parent": nil, "type": "organization",
 	}
 }
 

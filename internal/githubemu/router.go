@@ -142,3 +142,13 @@ func creates(rt *route) *route { rt.kind = Content; return rt }
 
 // by sets who may call a route.
 func by(kind authKind, rt *route) *route { rt.auth = kind; return rt }
+
+// Routes lists every route of the API that is served, as "METHOD /pattern", in
+// the order in which they are tried.
+func (s *Server) Routes() []string {
+	all := make([]string, 0, len(s.routes))
+	for _, rt := range s.routes {
+		all = append(all, rt.label())
+	}
+	return all
+}

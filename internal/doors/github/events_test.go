@@ -78,6 +78,7 @@ const onPull = `,"pull_request":{"url":"https://api.github.example/repos/acme/de
 var eventCases = map[string]eventCase{
 	"ping":                     {event: "ping", body: `{"zen":"Keep it logically awesome.","hook_id":1}`, ignored: ReasonPing},
 	"unknown":                  {event: "watch", body: in(ada, `"action":"started"`), ignored: ReasonUnknownEvent},
+	"a name with a digit":      {event: "projects_v2_item", body: in(ada, `"action":"edited"`), ignored: ReasonUnknownEvent},
 	"no installation":          {event: "push", body: strings.Replace(pushToMain, `"id":7`, `"id":0`, 1), ignored: ReasonNoInstallation},
 	"no repository":            {event: "status", body: `{"installation":{"id":7}}`, ignored: ReasonNoRepository},
 	"repository without name":  {event: "status", body: `{"installation":{"id":7},"repository":{"id":1,"full_name":"acme/.."}}`, malformed: true},

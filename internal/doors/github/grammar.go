@@ -13,7 +13,7 @@ import (
 
 var (
 	guidGrammar  = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
-	eventGrammar = regexp.MustCompile(`^[a-z_]{1,64}$`)
+	eventGrammar = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
 	// Logins of managed users carry an underscore and their company's code.
 	loginGrammar      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,38}(\[bot\])?$`)
 	fullNameGrammar   = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9_-]{0,38})/([A-Za-z0-9._-]{1,100})$`)
