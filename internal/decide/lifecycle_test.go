@@ -602,3 +602,25 @@ func TestACauserLearntLaterCannotApprove(t *testing.T) {
 		t.Error("carol approves what she published")
 	}
 }
+
+// TestThePromotionIsNamedForWhatItStandsOn: what this very pass records has no
+// hash yet, and its place in the plan tells nothing of it.
+func TestThePromotionIsNamedForWhatItStandsOn(t *testing.T) {
+	id := func(other int) string {
+		w := newWorld(t)
+		w.publish("1.1.0")
+		for range other {
+			w.hash()
+		}
+		w.change(at(dev), value("1.0.1"), bob)
+		plan := w.decide()
+		w.wantRecords(plan, "adopt dev/checkout 1.0.1", "settle dev/checkout 1.0.1 good", "propose dev/checkout 1.1.0")
+		return plan.Records[2].Promotion
+	}
+	if id(0) != id(0) {
+		t.Error("the same decision made twice has two names")
+	}
+	if id(0) == id(1) {
+		t.Error("the same version on another commit has the same name")
+	}
+}

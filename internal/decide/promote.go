@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rungbot/rung/internal/gate"
@@ -153,8 +155,25 @@ func (p *pass) identify(r *promotion.Record, pair promotion.Pair) {
 	if previous == "" {
 		previous = p.live[pair].Land.Statement
 	}
-	sum := sha256.Sum256([]byte(fmt.Sprintf("%d\n%s\n%s\n%s\n%s", p.s.Repository.ID, pair, r.Artifact.Digest, r.Restores, previous)))
+	sum := sha256.Sum256([]byte(fmt.Sprintf("%d\n%s\n%s\n%s\n%s",
+		p.s.Repository.ID, pair, r.Artifact.Digest, p.lasting(r.Restores), p.lasting(previous))))
 	r.Promotion = hex.EncodeToString(sum[:8])
+}
+
+// lasting is a name for a record that is the same whenever the record is made: its
+// payload's hash, or, for one of this pass, which has none yet, what it is about.
+func (p *pass) lasting(statement string) string {
+	number, planned := strings.CutPrefix(statement, "#")
+	i, err := strconv.Atoi(number)
+	if !planned || err != nil || i >= len(p.plan.Records) {
+		return statement
+	}
+	r := p.plan.Records[i]
+	name := fmt.Sprintf("%s %s %s", r.Kind, r.Promotion, r.Base.Judged)
+	if r.Landed != nil {
+		name = fmt.Sprintf("%s %s %s", r.Kind, r.Promotion, r.Landed.Commit)
+	}
+	return name
 }
 
 // propose plans a promotion branch with its record and pull request. pr is the
