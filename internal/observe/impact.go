@@ -79,7 +79,7 @@ func (p *pass) impact(ctx context.Context, pr *promotion.PullRequestState) (*pro
 			touched = append(touched, d)
 		}
 	}
-	if err := p.placeChanges(ctx, touched, im.Places); err != nil {
+	if err := p.placeChanges(ctx, p.rules(), touched, im.Places); err != nil {
 		return nil, err
 	}
 	if im.Governs {

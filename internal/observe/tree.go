@@ -152,7 +152,7 @@ func (p *pass) placesOf(ctx context.Context, tree promotion.Hash, env *promotion
 		}
 		want = append(want, f)
 	}
-	reads, err := p.readPlaces(ctx, want)
+	reads, err := p.readPlaces(ctx, p.rules(), want)
 	if err != nil {
 		return nil, "", err
 	}
@@ -171,15 +171,54 @@ func (p *pass) placesOf(ctx context.Context, tree promotion.Hash, env *promotion
 	return places, problem, nil
 }
 
+// rules are a configuration that places are read by, with the key of the files that
+// it was read from.
+type rules struct {
+	*promotion.Pipeline
+	key string
+}
+
+// rules are those of the base head.
+func (p *pass) rules() rules { return rules{&p.s.Pipeline, p.mem.configKey} }
+
+// rulesAt are those of a tree: what people changed is judged by rung.yaml as it was
+// before they changed it, as rung verify does. Where there is none that can be used
+// it is the base head's.
+func (p *pass) rulesAt(ctx context.Context, tree promotion.Hash) (rules, error) {
+	paths, key, err := p.configFiles(ctx, tree)
+	switch {
+	case err != nil:
+		return rules{}, err
+	case key == p.mem.configKey, !slices.Contains(paths.config, pipeline.RootFile):
+		return p.rules(), nil
+	case key != p.mem.past.key:
+		result, _, err := p.readConfig(ctx, tree, paths)
+		if err != nil {
+			return rules{}, err
+		}
+		p.mem.past = rules{result.Pipeline, key}
+	}
+	if p.mem.past.Pipeline == nil {
+		return p.rules(), nil
+	}
+	return p.mem.past, nil
+}
+
 // readPlaces reads the places of files, from memory where the same bytes were
 // read before, otherwise all blobs in one request.
-func (p *pass) readPlaces(ctx context.Context, files []gitrepo.File) ([]fileRead, error) {
+func (p *pass) readPlaces(ctx context.Context, by rules, files []gitrepo.File) ([]fileRead, error) {
 	if len(p.mem.files) > 100000 {
 		clear(p.mem.files)
 	}
 	var missing []promotion.Hash
+	name := func(f gitrepo.File) string {
+		if by.key == p.mem.configKey {
+			return f.Path + " " + string(f.Hash)
+		}
+		return f.Path + " " + string(f.Hash) + " " + by.key
+	}
 	for _, f := range files {
-		if _, known := p.mem.files[f.Path+" "+string(f.Hash)]; !known {
+		if _, known := p.mem.files[name(f)]; !known {
 			missing = append(missing, f.Hash)
 		}
 	}
@@ -192,10 +231,10 @@ func (p *pass) readPlaces(ctx context.Context, files []gitrepo.File) ([]fileRead
 	}
 	reads := make([]fileRead, len(files))
 	for i, f := range files {
-		key := f.Path + " " + string(f.Hash)
+		key := name(f)
 		read, known := p.mem.files[key]
 		if !known {
-			report, err := manifest.Find(f.Path, blobs[f.Hash], manifest.Artifacts(&p.s.Pipeline))
+			report, err := manifest.Find(f.Path, blobs[f.Hash], manifest.Artifacts(by.Pipeline))
 			read = fileRead{found: report.Found}
 			if err != nil {
 				read.err = err.Error()
@@ -323,12 +362,16 @@ func (p *pass) change(ctx context.Context, c *gitrepo.Commit, before promotion.H
 	if err != nil {
 		return out, err
 	}
+	by, err := p.rulesAt(ctx, parent.Tree)
+	if err != nil {
+		return out, err
+	}
 	var touched []gitrepo.Change
 	for _, d := range diff {
-		if governs(d.Path, &p.s.Pipeline) {
+		if governs(d.Path, by.Pipeline) {
 			out.Governs = true
 		}
-		env := environmentOf(d.Path, &p.s.Pipeline)
+		env := environmentOf(d.Path, by.Pipeline)
 		if env == nil {
 			continue
 		}
@@ -337,10 +380,10 @@ func (p *pass) change(ctx context.Context, c *gitrepo.Commit, before promotion.H
 		}
 		touched = append(touched, d)
 	}
-	if err := p.placeChanges(ctx, touched, out.Places); err != nil {
+	if err := p.placeChanges(ctx, by, touched, out.Places); err != nil {
 		return out, err
 	}
-	if err := p.exact(ctx, touched, &out); err != nil {
+	if err := p.exact(ctx, by, touched, &out); err != nil {
 		return out, err
 	}
 	if m, known := p.mem.merged[c.Hash]; known {
@@ -350,17 +393,17 @@ func (p *pass) change(ctx context.Context, c *gitrepo.Commit, before promotion.H
 }
 
 // placeChanges compares the places of changed files on both sides.
-func (p *pass) placeChanges(ctx context.Context, touched []gitrepo.Change, into map[promotion.Pair][]promotion.PlaceChange) error {
+func (p *pass) placeChanges(ctx context.Context, by rules, touched []gitrepo.Change, into map[promotion.Pair][]promotion.PlaceChange) error {
 	for _, d := range touched {
 		if !manifest.IsManifest(d.Path) {
 			continue
 		}
-		env := environmentOf(d.Path, &p.s.Pipeline)
-		was, err := p.filePlaces(ctx, d.Path, d.Before)
+		env := environmentOf(d.Path, by.Pipeline)
+		was, err := p.filePlaces(ctx, by, d.Path, d.Before)
 		if err != nil {
 			return err
 		}
-		is, err := p.filePlaces(ctx, d.Path, d.After)
+		is, err := p.filePlaces(ctx, by, d.Path, d.After)
 		if err != nil {
 			return err
 		}
@@ -391,11 +434,11 @@ type artifactPlace struct {
 	artifact promotion.Artifact
 }
 
-func (p *pass) filePlaces(ctx context.Context, path string, e gitrepo.Entry) (map[string]artifactPlace, error) {
+func (p *pass) filePlaces(ctx context.Context, by rules, path string, e gitrepo.Entry) (map[string]artifactPlace, error) {
 	if e.Hash == "" || !e.Mode.Regular() {
 		return nil, nil
 	}
-	reads, err := p.readPlaces(ctx, []gitrepo.File{{Path: path, Mode: e.Mode, Hash: e.Hash}})
+	reads, err := p.readPlaces(ctx, by, []gitrepo.File{{Path: path, Mode: e.Mode, Hash: e.Hash}})
 	if err != nil {
 		return nil, err
 	}
@@ -408,7 +451,7 @@ func (p *pass) filePlaces(ctx context.Context, path string, e gitrepo.Entry) (ma
 
 // exact finds the open promotions that, applied together to the bytes before,
 // give exactly the bytes after, under all environments.
-func (p *pass) exact(ctx context.Context, touched []gitrepo.Change, out *promotion.BaseChange) error {
+func (p *pass) exact(ctx context.Context, by rules, touched []gitrepo.Change, out *promotion.BaseChange) error {
 	byPath := map[string][]promotion.PlaceChange{}
 	var pairs []promotion.Pair
 	for pair := range out.Places {
@@ -433,7 +476,7 @@ func (p *pass) exact(ctx context.Context, touched []gitrepo.Change, out *promoti
 		if err != nil {
 			return err
 		}
-		applied, err := manifest.Apply(d.Path, blobs[d.Before.Hash], manifest.Artifacts(&p.s.Pipeline), changes)
+		applied, err := manifest.Apply(d.Path, blobs[d.Before.Hash], manifest.Artifacts(by.Pipeline), changes)
 		if err != nil || string(applied) != string(blobs[d.After.Hash]) {
 			return nil //nolint:nilerr // what does not apply is not exact; the change is then one by hand
 		}
