@@ -264,9 +264,10 @@ func (w *world) once() (more, died bool) {
 	if p.swept.IsZero() || time.Since(p.swept) >= 10*time.Minute {
 		began := time.Now()
 		if err := p.app.Redeliver(w.ctx, p.since); err == nil {
-			p.since = began.Add(-20 * time.Minute)
+			p.since, p.swept = began.Add(-20*time.Minute), began
+		} else {
+			p.swept = began.Add(-9 * time.Minute) // tried again soon, as Sweep does
 		}
-		p.swept = began
 	}
 	w.passes++
 	more, err := p.app.Once(w.ctx)

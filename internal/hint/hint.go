@@ -58,8 +58,8 @@ type Hint struct {
 	Reason      string             `json:"reason,omitempty"`
 }
 
-// Mark makes the queue's mark of a hint for a repository. subject tells hints of
-// one kind apart: two with the same kind and subject are one, the newer.
+// Mark makes the queue's mark of a hint for a repository. subject says what the hint
+// is about: two with the same kind, subject and data are one.
 func Mark(repository int64, subject string, h Hint) (queue.Mark, error) {
 	data, err := json.Marshal(h)
 	if err != nil {

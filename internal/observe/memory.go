@@ -18,6 +18,7 @@ type memory struct {
 	// config is the configuration of configKey, the blobs that it was read from.
 	configKey string
 	config    pipeline.Result
+	past      rules // another configuration that base commits were judged by
 	policies  map[string][]byte
 	files     map[string]fileRead // places by blob, path and artifacts
 
@@ -47,7 +48,7 @@ type memory struct {
 	commits  map[promotion.Hash][]promotion.CheckFacts
 
 	registry  map[promotion.Artifact]*available
-	published map[publishedKey]hint.Hint
+	told      []hint.Hint // announcements, oldest first
 	served    map[promotion.Digest]servedAt
 	health    map[healthKey]promotion.HealthReading
 	refused   map[promotion.Pair]promotion.Refusal
@@ -62,11 +63,6 @@ type question struct{ head, base promotion.Hash }
 type merge struct {
 	number int
 	by     promotion.Person
-}
-
-type publishedKey struct {
-	artifact promotion.Artifact
-	version  promotion.Version
 }
 
 type servedAt struct {
@@ -85,7 +81,7 @@ func newMemory() memory {
 		files: map[string]fileRead{}, line: map[promotion.Hash]bool{}, exact: map[promotion.Hash]promotion.BaseChange{}, cold: true,
 		prs: map[int]*promotion.PullRequestState{}, dirty: map[int]bool{}, merged: map[promotion.Hash]merge{}, statuses: map[string]bool{},
 		commits: map[promotion.Hash][]promotion.CheckFacts{}, registry: map[promotion.Artifact]*available{},
-		published: map[publishedKey]hint.Hint{}, served: map[promotion.Digest]servedAt{}, health: map[healthKey]promotion.HealthReading{},
+		served: map[promotion.Digest]servedAt{}, health: map[healthKey]promotion.HealthReading{},
 		refused: map[promotion.Pair]promotion.Refusal{}, refusals: map[promotion.Pair]int{}, impacts: map[int]*promotion.Impact{},
 		builtOn: map[promotion.Hash]promotion.Hash{}, asked: map[question]time.Time{},
 	}
@@ -161,17 +157,13 @@ func (m *memory) dirtyHead(head promotion.Hash) {
 	}
 }
 
+// takePublished looks at the registries of the artifacts that an event may be
+// about, and keeps who and what announced them.
 func (m *memory) takePublished(h hint.Hint) {
-	if len(m.published) > 1000 {
-		clear(m.published)
-	}
-	if h.Artifact != "" {
-		m.published[publishedKey{h.Artifact, h.Version}] = h
-	}
+	m.told = hint.Told(m.told, h)
 	for name, a := range m.registry {
-		if h.Artifact == name || h.Artifact == "" && h.Image == a.image || h.Artifact == "" && h.Image == "" {
+		if h.About(name, a.image) {
 			a.at = time.Time{}
-			m.published[publishedKey{name, h.Version}] = h
 		}
 	}
 }

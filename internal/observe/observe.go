@@ -197,5 +197,23 @@ func (o *Observer) Wrote(s *promotion.Snapshot, plan *promotion.Plan, res promot
 // answering it.
 func (o *Observer) Repeat() { o.mem.commented = time.Time{} }
 
-// Forget makes the next pass read everything.
-func (o *Observer) Forget() { o.mem = newMemory() }
+// Forget makes the next pass read everything, and keeps what no reading tells
+// again.
+func (o *Observer) Forget() { o.Keep(o) }
+
+// Keep begins with what another Observer of the same repository knew and can't be
+// read again: who announced a version, since when a source is healthy, up to where
+// the ledger was read, and which merges were refused.
+func (o *Observer) Keep(old *Observer) {
+	m := newMemory()
+	m.told, m.health, m.statuses = old.mem.told, old.mem.health, old.mem.statuses
+	m.tip, m.refused, m.refusals = old.mem.tip, old.mem.refused, old.mem.refusals
+	o.mem = m
+}
+
+// Tell gives it the announcements that earlier Observers were told of.
+func (o *Observer) Tell(announced []hint.Hint) {
+	for _, h := range announced {
+		o.mem.takePublished(h)
+	}
+}

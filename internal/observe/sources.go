@@ -119,7 +119,7 @@ func (p *pass) ask(ctx context.Context, spec *promotion.ArtifactSpec, last promo
 		if err != nil {
 			answer.Error = fmt.Sprintf("%s: %v", v, err)
 		}
-		p.announce(spec.Name, &r)
+		p.announce(spec, &r)
 		answer.Releases = append(answer.Releases, r)
 	}
 	return answer
@@ -135,16 +135,20 @@ func below(rule *pipeline.Versions, v promotion.Version, live []promotion.Versio
 	return len(live) > 0
 }
 
-// announce adds who and what published a release, as its event said.
-func (p *pass) announce(name promotion.Artifact, r *promotion.Release) {
-	h, told := p.mem.published[publishedKey{name, r.Version}]
-	if !told {
-		return
-	}
-	r.Cause = promotion.Cause{Kind: "event", ID: h.Delivery, At: h.At}
-	r.SourceRepository, r.SourceCommit = h.Source.Repository, string(h.Source.Commit)
-	if h.Sender != (promotion.Person{}) {
-		r.Causers = []promotion.Person{h.Sender}
+// announce adds who and what published a release, as its events said: all who
+// announced it are causers, the newest event is its cause.
+func (p *pass) announce(spec *promotion.ArtifactSpec, r *promotion.Release) {
+	for _, h := range p.mem.told {
+		if h.Version != r.Version || !h.About(spec.Name, spec.Image) {
+			continue
+		}
+		r.Cause = promotion.Cause{Kind: "event", ID: h.Delivery, At: h.At}
+		if h.Source != (hint.Source{}) {
+			r.SourceRepository, r.SourceCommit = h.Source.Repository, string(h.Source.Commit)
+		}
+		if h.Sender != (promotion.Person{}) && !slices.Contains(r.Causers, h.Sender) {
+			r.Causers = append(r.Causers, h.Sender)
+		}
 	}
 }
 

@@ -2,7 +2,8 @@
 // be observed, decided and acted on, and says when to look again.
 //
 // State: one Repository (its Observer, Actor and judges) for each key that was
-// ever claimed, in memory; the queue holds everything that must survive.
+// ever claimed, in memory; the queue holds everything that must survive, also who
+// announced a version: no promotion records it before there is one.
 // Invariants: one pass at a time for a repository; hints stay in the queue until
 // a pass that took them has succeeded; a pass that changed anything is followed
 // by another at once; a failed one by a later one, with growing gaps, or when
@@ -79,6 +80,8 @@ type Reconciler struct {
 	c    Config
 	mu   sync.Mutex
 	open map[queue.Key]*Repository
+	// last are the Observers of repositories that were forgotten.
+	last map[queue.Key]*observe.Observer
 }
 
 // New returns a Reconciler; nothing runs yet.
@@ -92,7 +95,7 @@ func New(c Config) *Reconciler {
 	if c.Lease <= 0 {
 		c.Lease = 5 * time.Minute
 	}
-	return &Reconciler{c: c, open: map[queue.Key]*Repository{}}
+	return &Reconciler{c: c, open: map[queue.Key]*Repository{}, last: map[queue.Key]*observe.Observer{}}
 }
 
 // Run works on due repositories until ctx ends, and returns when the passes
@@ -199,6 +202,9 @@ func (r *Reconciler) doubt(key queue.Key) {
 func (r *Reconciler) forget(key queue.Key) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if repo := r.open[key]; repo != nil {
+		r.last[key] = repo.Observer
+	}
 	delete(r.open, key)
 }
 
@@ -214,26 +220,39 @@ func (r *Reconciler) repository(ctx context.Context, key queue.Key) (*Repository
 		return nil, err
 	}
 	repo.stale = true // what an earlier process wrote is not known
+	told, err := r.told(ctx, key)
+	if err != nil {
+		return nil, err
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if old := r.last[key]; old != nil {
+		repo.Observer.Keep(old)
+		delete(r.last, key)
+	}
+	repo.Observer.Tell(told)
 	r.open[key] = repo
 	return repo, nil
 }
 
 // pass observes, decides and acts, and returns when to look again.
 func (r *Reconciler) pass(ctx context.Context, work *queue.Work) (time.Time, error) {
-	repo, err := r.repository(ctx, work.Key)
-	if err != nil {
-		return time.Time{}, err
-	}
-	log := r.c.Log.With().Str("repository", repo.Repository.FullName()).Logger()
-	ctx = log.WithContext(ctx)
 	hints := make([]hint.Hint, len(work.Hints))
 	changed := false
 	for i, h := range work.Hints {
 		hints[i] = hint.Read(h)
 		changed = changed || hints[i].Kind == hint.KindRepository || hints[i].Kind == hint.KindAccess
 	}
+	// Before the forge is asked anything: a suspended installation takes the hints.
+	if err := r.keepTold(ctx, work.Key, hints); err != nil {
+		return time.Time{}, err
+	}
+	repo, err := r.repository(ctx, work.Key)
+	if err != nil {
+		return time.Time{}, err
+	}
+	log := r.c.Log.With().Str("repository", repo.Repository.FullName()).Logger()
+	ctx = log.WithContext(ctx)
 	if changed {
 		// Renamed, transferred, taken out, suspended: begin anew with what it is
 		// now.
