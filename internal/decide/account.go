@@ -96,7 +96,7 @@ func (p *pass) land(pair promotion.Pair, c *promotion.BaseChange, governed bool)
 		pr.Number, pr.After = state.Number, 0
 	}
 	authorised := r.Kind == promotion.RecordAuthorize
-	ours := authorised && (c.MergedBy == promotion.Person{} || c.MergedBy.ID == p.s.App.ID)
+	ours := authorised && c.MergedBy != (promotion.Person{}) && c.MergedBy.ID == p.s.App.ID
 	actor := promotion.Actor{Kind: "rung", Person: p.s.App}
 	if !ours {
 		actor = promotion.Actor{Kind: "person", Person: c.MergedBy}

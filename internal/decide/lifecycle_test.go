@@ -325,13 +325,19 @@ func TestUnmetGatesAreRecordedWhenAPersonMerges(t *testing.T) {
 }
 
 func TestAMergeByNobodyKnown(t *testing.T) {
-	w := newWorld(t, func(w *world) { w.env(dev).Approvals.Required = 1 })
-	w.publish("1.1.0")
-	w.settled()
-	w.merge(at(dev), "merge", promotion.Person{})
-	land := w.step().Records[0]
-	if land.Actor.Kind != "unknown" || !land.Landed.ByHand {
-		t.Errorf("the landing is by %+v, by hand %v", land.Actor, land.Landed.ByHand)
+	for name, required := range map[string]int{"waiting for approval": 1, "authorised": 0} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, func(w *world) { w.env(dev).Approvals.Required, w.merges = required, false })
+			w.publish("1.1.0")
+			for range 4 {
+				w.step()
+			}
+			w.merge(at(dev), "merge", promotion.Person{})
+			land := w.step().Records[0]
+			if land.Kind != promotion.RecordLand || land.Actor.Kind != "unknown" || !land.Landed.ByHand {
+				t.Errorf("the landing is %+v by %+v, by hand %v", land.Kind, land.Actor, land.Landed.ByHand)
+			}
+		})
 	}
 }
 
@@ -617,7 +623,7 @@ func TestThePromotionIsNamedForWhatItStandsOn(t *testing.T) {
 		w.wantRecords(plan, "adopt dev/checkout 1.0.1", "settle dev/checkout 1.0.1 good", "propose dev/checkout 1.1.0")
 		return plan.Records[2].Promotion
 	}
-	if id(0) != id(0) {
+	if first, again := id(0), id(0); first != again {
 		t.Error("the same decision made twice has two names")
 	}
 	if id(0) == id(1) {
