@@ -45,9 +45,6 @@ func (p *pass) comments(ctx context.Context) error {
 		p.listed = p.mem.commented // the pass that listed them has succeeded
 		return nil
 	}
-	if p.s.Ledger.Tip == "" {
-		return nil
-	}
 	if err := p.unheard(ctx); err != nil {
 		if _, limited := forge.RetryAt(err, p.s.Now); limited {
 			return err
@@ -61,11 +58,15 @@ func (p *pass) comments(ctx context.Context) error {
 }
 
 // unheard lists the comments since the last list, or of the last day, for those
-// that are commands and that rung has not reacted to.
+// that are commands and that rung has not reacted to. Before there is a ledger
+// nothing was ever said to rung but since it runs: other bots know such words too.
 func (p *pass) unheard(ctx context.Context) error {
 	since := p.s.Now.Add(-commandWindow)
 	if last := p.listed.Add(-clockSkew); last.After(since) {
 		since = last
+	}
+	if first := p.first.Add(-clockSkew); p.s.Ledger.Tip == "" && first.After(since) {
+		since = first
 	}
 	comments, err := p.Forge.Comments(ctx, p.Repository, since)
 	if err != nil {

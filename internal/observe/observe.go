@@ -73,6 +73,8 @@ type Observer struct {
 	// began is when it was made: what was said before may have been heard by
 	// an earlier one.
 	began time.Time
+	// first is when the first one of this process was made.
+	first time.Time
 	// listed is up to when all that was said has been heard.
 	listed time.Time
 }
@@ -82,7 +84,8 @@ func New(c Config) *Observer {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Observer{Config: c, mem: newMemory(), began: c.Now()}
+	now := c.Now()
+	return &Observer{Config: c, mem: newMemory(), began: now, first: now}
 }
 
 // pass is one Observe under way.
@@ -208,7 +211,7 @@ func (o *Observer) Keep(old *Observer) {
 	m := newMemory()
 	m.told, m.health, m.statuses = old.mem.told, old.mem.health, old.mem.statuses
 	m.tip, m.refused, m.refusals = old.mem.tip, old.mem.refused, old.mem.refusals
-	o.mem = m
+	o.mem, o.first = m, old.first
 }
 
 // Tell gives it the announcements that earlier Observers were told of.

@@ -3,6 +3,7 @@ package oracle
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -167,8 +168,13 @@ func older(a, b string) bool {
 	return x < y
 }
 
+var since = regexp.MustCompile(`since \d\d:\d\d UTC`)
+
 // Fingerprint is everything that people see of a repository, as text: branches
 // but the ledger, pull requests, checks and how many words were said.
+//
+// Since when an HTTP source fails nobody can be asked: a rung that starts anew counts
+// from there.
 func Fingerprint(st githubemu.RepositoryState) string {
 	var b strings.Builder
 	var names []string
@@ -192,7 +198,7 @@ func Fingerprint(st githubemu.RepositoryState) string {
 			continue
 		}
 		for _, c := range st.Checks[p.HeadSHA] {
-			fmt.Fprintf(&b, "check of %d: %s %s %s: %s\n", p.Number, c.Name, c.Conclusion, c.Title, strings.ReplaceAll(c.Summary, "\n", " "))
+			fmt.Fprintf(&b, "check of %d: %s %s %s: %s\n", p.Number, c.Name, c.Conclusion, c.Title, since.ReplaceAllString(strings.ReplaceAll(c.Summary, "\n", " "), "since …"))
 		}
 	}
 	return b.String()
