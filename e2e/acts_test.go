@@ -67,6 +67,7 @@ var acts = map[string]act{
 	"permissions":   {"permissions all|NAME=LEVEL…: what the App is granted", [2]int{1, 9}, doPermissions},
 	"default":       {"default BRANCH: make it from main, and the default", [2]int{1, 1}, doDefault},
 	"rename":        {"rename OWNER/NAME: the GitOps repository", [2]int{1, 1}, doRename},
+	"visibility":    {"visibility public|private", [2]int{1, 1}, doVisibility},
 	"archive":       {"archive on|off", [2]int{1, 1}, doArchive},
 	"expire-tokens": {"expire-tokens: as if an hour had passed", [2]int{0, 0}, doExpireTokens},
 	"rewind":        {"rewind PERSON: force main back by a commit", [2]int{1, 1}, doRewind},
@@ -463,6 +464,11 @@ func doRename(_ context.Context, w *world, args []string) (map[string]string, er
 func doArchive(_ context.Context, w *world, args []string) (map[string]string, error) {
 	on := args[0] == "on"
 	return nil, w.emu.ChangeRepository(w.name, githubemu.RepositorySettings{Archived: &on})
+}
+
+func doVisibility(_ context.Context, w *world, args []string) (map[string]string, error) {
+	private := args[0] == "private"
+	return nil, w.emu.ChangeRepository(w.name, githubemu.RepositorySettings{Private: &private})
 }
 
 func doExpireTokens(_ context.Context, w *world, _ []string) (map[string]string, error) {

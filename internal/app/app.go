@@ -87,6 +87,7 @@ type App struct {
 	server     *http.Server
 	listener   net.Listener
 	ready      atomic.Bool
+	swept      atomic.Bool
 	closers    []func() error
 }
 
@@ -313,7 +314,7 @@ func (a *App) open(ctx context.Context, key queue.Key) (*reconcile.Repository, e
 		Repository: repo,
 		Observer: observe.New(observe.Config{
 			Repository: repo, App: a.self.Bot, AppID: a.settings.GitHubAppID, Git: git, Forge: client, Registry: a.registry,
-			Probe: a.ask, VerifyCommit: verify, Now: a.options.Now, Resync: time.Hour,
+			Probe: a.ask, VerifyCommit: verify, Now: a.options.Now, Resync: time.Hour, Swept: a.caughtUp,
 			Ledger: ledger.NewReader(ledger.Trust{Keys: signer.keys(), Commit: verify}, identity),
 			LintPolicies: func(files map[string][]byte) []promotion.ConfigProblem {
 				_, problems := policy.Compile(files)
@@ -326,6 +327,10 @@ func (a *App) open(ctx context.Context, key queue.Key) (*reconcile.Repository, e
 		},
 	}, nil
 }
+
+// caughtUp reports whether what GitHub delivered before this process began has
+// been taken in. Without a queue there is nothing to catch up with.
+func (a *App) caughtUp() bool { return a.queue == nil || a.swept.Load() }
 
 func (a *App) email() string {
 	host := "github.com"

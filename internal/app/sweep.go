@@ -2,10 +2,12 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/rungbot/rung/internal/doors/github"
+	"github.com/rungbot/rung/internal/forge"
 	"github.com/rungbot/rung/internal/queue"
 )
 
@@ -35,7 +37,10 @@ func (a *App) Sweep(ctx context.Context) {
 		began := a.options.Now()
 		if err := a.Redeliver(ctx, since); err != nil {
 			if ctx.Err() == nil {
-				a.log.Warn().Err(err).Msg("the list of deliveries could not be swept")
+				a.log.Warn().Err(err).Time("since", since).Msg("the list of deliveries could not be swept")
+			}
+			if errors.Is(err, forge.ErrTooMany) {
+				since = since.Add(began.Sub(since) / 2) // better the newer half than none
 			}
 			if !pause(ctx, wait) {
 				return
@@ -63,7 +68,8 @@ func pause(ctx context.Context, d time.Duration) bool {
 
 // Redeliver reads GitHub's list of deliveries since a time and takes in those
 // that this service has not seen: their payloads are read from GitHub, so they
-// go through the same door as a webhook.
+// go through the same door as a webhook. One that can't be taken, ever, is left
+// out; any other error means that not all were taken.
 func (a *App) Redeliver(ctx context.Context, since time.Time) error {
 	deliveries, err := a.forge.Deliveries(ctx, since)
 	if err != nil {
@@ -83,12 +89,21 @@ func (a *App) Redeliver(ctx context.Context, since time.Time) error {
 			continue
 		}
 		full, payload, err := a.forge.DeliveryPayload(ctx, d.ID)
+		if errors.Is(err, forge.ErrNotFound) {
+			continue // GitHub keeps them for three days
+		}
 		if err != nil {
 			return fmt.Errorf("delivery %d: %w", d.ID, err)
 		}
-		if err := a.door.Replay(ctx, github.Raw{GUID: full.GUID, Event: full.Event, ReceivedAt: d.DeliveredAt, Payload: payload}); err != nil {
+		err = a.door.Replay(ctx, github.Raw{GUID: full.GUID, Event: full.Event, ReceivedAt: d.DeliveredAt, Payload: payload})
+		if errors.Is(err, github.ErrMalformed) {
+			a.log.Warn().Err(err).Str("delivery", full.GUID).Msg("a delivery is left out")
+			continue
+		}
+		if err != nil {
 			return fmt.Errorf("delivery %s: %w", full.GUID, err)
 		}
 	}
+	a.swept.Store(true)
 	return nil
 }

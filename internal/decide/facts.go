@@ -13,7 +13,7 @@ func (p *pass) facts(pair promotion.Pair, kind string, r promotion.Record, head 
 	spec, _ := p.s.Pipeline.Artifact(pair.Artifact)
 	f := &promotion.Facts{
 		Version: promotion.FactsVersion, Now: p.s.Now, Kind: kind, Repository: p.s.Repository, Mode: p.s.Pipeline.Mode,
-		Places: r.Places, Base: p.s.Base.Head, Causers: r.Causers, Rules: p.s.Rules, Freezes: p.freezes(pair),
+		Places: r.Places, Base: p.s.Base.Head, Causers: r.Causers, CausersUnknown: p.s.CausersUnknown, Rules: p.s.Rules, Freezes: p.freezes(pair),
 		Artifact: promotion.ArtifactFacts{Name: pair.Artifact, Previous: p.value(pair)},
 	}
 	if f.Places == nil {

@@ -35,6 +35,10 @@ func (p *pass) hear() {
 func (p *pass) command(c *promotion.Command) {
 	pair, text := p.subject(c)
 	switch {
+	case p.s.Public && c.Access.Error == "" && (c.Access.Permission == "none" || c.Access.Permission == "read"):
+		// Everybody has read here: rung is not made to write by strangers.
+		p.plan.Comments = append(p.plan.Comments, promotion.Comment{To: c.Comment, React: "confused", Issue: c.PullRequest})
+		return
 	case c.Error != "":
 		p.refuse(c, prose.Text(c.Error, 600)+". Say `/help` for what there is.")
 		return

@@ -60,7 +60,7 @@ ref(qualifiedName: $ref) {
   }›
 }`
 
-const repositoryFields = `databaseId nameWithOwner url isArchived mergeCommitAllowed squashMergeAllowed rebaseMergeAllowed defaultBranchRef { name }`
+const repositoryFields = `databaseId nameWithOwner url isArchived isPrivate mergeCommitAllowed squashMergeAllowed rebaseMergeAllowed defaultBranchRef { name }`
 
 // optionalFields are the fields in ‹› by the name that an error would give.
 var optionalFields = []string{"branchProtectionRule", "refUpdateRule", "rules", "allowedMergeMethods"}

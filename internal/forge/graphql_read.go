@@ -341,19 +341,20 @@ func (x contexts) runs() []run {
 
 // assembleBase reads the repository and the base branch's rules.
 func (c *Client) assembleBase(a *assembly, q Query, r *result) error {
-	var merge, squash, rebase bool
+	var merge, squash, rebase, private bool
 	var fullName, url string
 	var branch *struct {
 		Name string `json:"name"`
 	}
 	for name, v := range map[string]any{
-		"nameWithOwner": &fullName, "url": &url, "isArchived": &a.state.Archived, "mergeCommitAllowed": &merge,
+		"nameWithOwner": &fullName, "url": &url, "isArchived": &a.state.Archived, "isPrivate": &private, "mergeCommitAllowed": &merge,
 		"squashMergeAllowed": &squash, "rebaseMergeAllowed": &rebase, "defaultBranchRef": &branch,
 	} {
 		if err := r.into(name, v); err != nil {
 			return err
 		}
 	}
+	a.state.Public = !private
 	owner, name, ok := strings.Cut(fullName, "/")
 	if !ok {
 		return &UnavailableError{Message: "GraphQL: the repository's name is not owner/name"}

@@ -63,8 +63,11 @@ func installationOf(i *github.Installation) Installation {
 	return out
 }
 
+// ErrTooMany is for a list that is longer than is read.
+var ErrTooMany = errors.New("more")
+
 func tooLong(op string) error {
-	return fmt.Errorf("forge: %s: more than %d pages: refused rather than cut", op, pageLimit)
+	return fmt.Errorf("forge: %s: %w than %d pages: refused rather than cut", op, ErrTooMany, pageLimit)
 }
 
 // Repositories lists the repositories that an installation gives the App.

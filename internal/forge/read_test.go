@@ -15,7 +15,7 @@ import (
 )
 
 // repositoryPart is the part of an answer that every first request has.
-const repositoryPart = `"databaseId":7,"nameWithOwner":"acme/deploy","url":"https://github.example/acme/deploy","isArchived":false,
+const repositoryPart = `"databaseId":7,"nameWithOwner":"acme/deploy","url":"https://github.example/acme/deploy","isArchived":false,"isPrivate":true,
 	"mergeCommitAllowed":true,"squashMergeAllowed":true,"rebaseMergeAllowed":false,"defaultBranchRef":{"name":"main"}`
 
 const refPart = `"ref":{"target":{"oid":"2222222222222222222222222222222222222222"},"branchProtectionRule":null,"refUpdateRule":null,"rules":{"pageInfo":{"hasNextPage":false},"nodes":[]}}`

@@ -24,6 +24,7 @@ type restRepository struct {
 	FullName      string `json:"full_name"`
 	URL           string `json:"html_url"`
 	Archived      bool   `json:"archived"`
+	Private       bool   `json:"private"`
 	DefaultBranch string `json:"default_branch"`
 	Merge         *bool  `json:"allow_merge_commit"`
 	Squash        *bool  `json:"allow_squash_merge"`
@@ -119,7 +120,7 @@ func (r *restReader) repository(ctx context.Context, q Query) error {
 	}
 	s := &r.a.state
 	s.Repository = promotion.Repository{ID: repo.ID, Installation: r.c.installation, Owner: owner, Name: name, URL: repo.URL}
-	s.DefaultBranch, s.Archived = repo.DefaultBranch, repo.Archived
+	s.DefaultBranch, s.Archived, s.Public = repo.DefaultBranch, repo.Archived, !repo.Private
 	r.repo = s.Repository
 	yes := func(b *bool) bool { return b == nil || *b }
 	s.Rules.Methods = methods(yes(repo.Merge), yes(repo.Squash), yes(repo.Rebase))

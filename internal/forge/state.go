@@ -44,6 +44,9 @@ type State struct {
 	Repository    promotion.Repository
 	DefaultBranch string
 	Archived      bool
+	// Public is true when anybody may read the repository, or when it is not
+	// known that only some may.
+	Public bool
 	// BaseHead is the base branch's head; empty when there is no such branch.
 	BaseHead promotion.Hash
 	Rules    promotion.BranchRules

@@ -44,14 +44,14 @@ const (
 // read them. app is the number of rung's own App, see Checks.
 func Forward(f *promotion.Facts, app int64) []promotion.Verdict {
 	return []promotion.Verdict{
-		Hold(f), Predecessor(f), Quarantine(f), Freeze(f), Head(f), Checks(f, app), Rules(f),
+		Hold(f), Predecessor(f), Quarantine(f), Freeze(f), Head(f), Checks(f, app), Rules(f, app),
 	}
 }
 
 // Rollback judges a rollback by the plain gates that a rollback has: it needs
 // neither predecessor nor soak, and no freeze stops it.
 func Rollback(f *promotion.Facts, app int64) []promotion.Verdict {
-	return []promotion.Verdict{Hold(f), Quarantine(f), Head(f), Checks(f, app), Rules(f)}
+	return []promotion.Verdict{Hold(f), Quarantine(f), Head(f), Checks(f, app), Rules(f, app)}
 }
 
 // Judge is Forward or Rollback, as the Facts' kind says. A kind that is not

@@ -268,7 +268,18 @@ func TestRules(t *testing.T) {
 	bob := promotion.Person{ID: 12, Login: "bob"}
 	reader := review("approved", bob)
 	reader.Access = &promotion.Access{Permission: "read"}
-	table(t, gate.IDRules, gate.Rules, []row{
+	rules := func(f *promotion.Facts) promotion.Verdict { return gate.Rules(f, ourApp) }
+	protected := func(required ...promotion.RequiredCheck) func(*promotion.Facts) {
+		return func(f *promotion.Facts) { f.Environment.Protected, f.Rules.RequiredChecks = true, required }
+	}
+	table(t, gate.IDRules, rules, []row{
+		{"protected", protected(promotion.RequiredCheck{Name: "ci", App: 5}, promotion.RequiredCheck{Name: promotion.CheckName, App: ourApp}), pass, "let it", time.Time{}},
+		{"protected without rules", protected(), fail, "prod-eu is protected, and the base branch does not require the check rung: require the check rung with the rung App as its source in the branch's rules, or take protected: true out of rung.yaml", now.Add(time.Minute)},
+		{"protected by another check", protected(promotion.RequiredCheck{Name: "ci", App: ourApp}), fail, "does not require the check rung", now.Add(time.Minute)},
+		{"protected by anybody", protected(promotion.RequiredCheck{Name: promotion.CheckName}), fail, "takes the check rung from any App", now.Add(time.Minute)},
+		{"protected by somebody else", protected(promotion.RequiredCheck{Name: promotion.CheckName, App: 5}), fail, "takes the check rung from the App 5", now.Add(time.Minute)},
+		{"protected where people merge", func(f *promotion.Facts) { protected()(f); f.Mode = promotion.ModePropose }, fail, "is protected", now.Add(time.Minute)},
+		{"the way back out of what is not protected any more", func(f *promotion.Facts) { protected()(f); f.Kind = promotion.KindRollback }, pass, "let it", time.Time{}},
 		{"nothing stops it", nil, pass, "let it be merged", time.Time{}},
 		{"not known", func(f *promotion.Facts) { f.Rules.Known = false }, unknown, "could not be read", now.Add(time.Minute)},
 		{"a review is required", needs(1), pending, "the base branch requires 1 approving review and has 0; an App can't approve its own pull request", time.Time{}},

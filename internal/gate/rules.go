@@ -12,7 +12,12 @@ import (
 // than checks. A review that the forge requires holds in every mode; rules
 // about how it is merged (method, linear history, signed commits, merge queue)
 // only where rung merges by itself.
-func Rules(f *promotion.Facts) promotion.Verdict {
+//
+// In a protected environment it also holds a promotion, in every mode, unless
+// those rules require rung's own check from app, the number of rung's own App:
+// without it anybody with write merges around all other gates. A rollback it lets
+// go: the way back must not depend on it.
+func Rules(f *promotion.Facts, app int64) promotion.Verdict {
 	if !f.Rules.Known {
 		return promotion.Verdict{
 			Gate: IDRules, Status: promotion.StatusUnknown, Look: f.Now.Add(retryLater),
@@ -20,6 +25,9 @@ func Rules(f *promotion.Facts) promotion.Verdict {
 		}
 	}
 	var findings []finding
+	if x, held := unprotected(f, app); held {
+		findings = append(findings, x)
+	}
 	if x, held := requiredReviews(f); held {
 		findings = append(findings, x)
 	}
@@ -29,6 +37,27 @@ func Rules(f *promotion.Facts) promotion.Verdict {
 	v := combine(IDRules, "the base branch's rules let it be merged", findings)
 	v.Evidence = rulesEvidence(f.Rules)
 	return v
+}
+
+// unprotected holds a protected environment whose base branch does not require
+// rung's check.
+func unprotected(f *promotion.Facts, app int64) (finding, bool) {
+	if !f.Environment.Protected || f.Kind == promotion.KindRollback || f.Rules.Pins(promotion.CheckName, app) {
+		return finding{}, false
+	}
+	said := "does not require the check " + promotion.CheckName
+	for _, r := range f.Rules.RequiredChecks {
+		if r.Name != promotion.CheckName {
+			continue
+		}
+		said = "takes the check " + promotion.CheckName + " from any App"
+		if r.App != 0 {
+			said = fmt.Sprintf("takes the check %s from the App %d", promotion.CheckName, r.App)
+		}
+	}
+	return finding{status: promotion.StatusFail, look: f.Now.Add(retryLater), text: fmt.Sprintf(
+		"%s is protected, and the base branch %s: require the check %s with the rung App as its source in the branch's rules, or take protected: true out of rung.yaml",
+		f.Environment.Name, said, promotion.CheckName)}, true
 }
 
 // requiredReviews holds while the forge wants reviews that are not there. It

@@ -23,11 +23,11 @@ func (p *pass) forge(ctx context.Context) error {
 			return err
 		}
 		p.mem.learn(state, q, p.s.Now)
-		p.mem.archived = state.Archived
+		p.mem.archived, p.mem.public = state.Archived, state.Public
 		p.attribute()
 		p.s.ForgeRead = true
 	}
-	p.s.Rules = p.mem.rules
+	p.s.Rules, p.s.Public = p.mem.rules, p.mem.public
 	if p.mem.archived {
 		// Not even a check can be written: its pull requests are not looked at.
 		p.s.Problem = "the repository is archived: nothing is written"
@@ -47,6 +47,11 @@ func clonePull(pr *promotion.PullRequestState) promotion.PullRequestState {
 	c.Checks = slices.Clone(pr.Checks)
 	return c
 }
+
+// rulesHold is how long the base branch's rules are taken to be what they were,
+// where a protected environment depends on them: as long as an authorisation. While
+// they hold it, they are read with every pass: no event tells that they were mended.
+const rulesHold = 30 * time.Second
 
 var pullInMessage = regexp.MustCompile(`(?m)^Merge pull request #([0-9]{1,9})\b|\(#([0-9]{1,9})\)$`)
 
@@ -68,6 +73,10 @@ func (p *pass) query() (forge.Query, bool) {
 			continue
 		}
 		p.queryPair(&q, numbers, pair, &e.Record)
+		if env, ok := p.s.Pipeline.Environment(pair.Environment); ok && env.Protected &&
+			(p.s.Now.Sub(p.mem.rulesAt) >= rulesHold || !p.mem.rules.Pins(promotion.CheckName, p.AppID)) {
+			need = true
+		}
 	}
 	for i := range p.s.Base.Changes {
 		c := &p.s.Base.Changes[i]

@@ -195,6 +195,7 @@ func environmentDifferences(was, is *promotion.EnvironmentSpec) []string {
 	differ("pin", string(was.Pin), string(is.Pin))
 	differ("manualChanges", string(was.ManualChanges), string(is.ManualChanges))
 	differ("rollback", fmt.Sprint(was.AutoRollback), fmt.Sprint(is.AutoRollback))
+	differ("protected", fmt.Sprint(was.Protected), fmt.Sprint(is.Protected))
 	differ("merge", was.Method, is.Method)
 	return out
 }

@@ -32,7 +32,9 @@ type memory struct {
 	readAt time.Time
 	// archived is true when the repository was read-only at the last reading.
 	archived bool
+	public   bool
 	rules    promotion.BranchRules
+	rulesAt  time.Time // when rules were read
 	prs      map[int]*promotion.PullRequestState
 	dirty    map[int]bool // pull requests to read again
 	merged   map[promotion.Hash]merge
@@ -171,7 +173,7 @@ func (m *memory) takePublished(h hint.Hint) {
 // learn keeps what the forge said.
 func (m *memory) learn(state forge.State, q forge.Query, now time.Time) {
 	if q.Base != "" {
-		m.rules = state.Rules
+		m.rules, m.rulesAt = state.Rules, now
 	}
 	if q.OpenPullRequests && state.OpenComplete {
 		m.cold, m.readAt = false, now

@@ -60,6 +60,9 @@ type Config struct {
 	VerifyCommit func(payload []byte, armour string) error
 	// LintPolicies says what is wrong with policy files; nil finds nothing.
 	LintPolicies func(files map[string][]byte) []promotion.ConfigProblem
+	// Swept reports whether what the forge delivered before this process began
+	// has been taken in; nil: nothing is delivered to this process.
+	Swept func() bool
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// Resync is how often everything is read again without a reason; 0 never.
@@ -106,7 +109,7 @@ type pass struct {
 func (o *Observer) Observe(ctx context.Context, hints []hint.Hint) (*promotion.Snapshot, error) {
 	now := o.Now().UTC()
 	p := &pass{Observer: o, hints: hints, s: &promotion.Snapshot{
-		Now: now, Repository: o.Repository, App: o.App, AppID: o.AppID,
+		Now: now, Repository: o.Repository, App: o.App, AppID: o.AppID, CausersUnknown: o.Swept != nil && !o.Swept(),
 	}}
 	o.mem.take(hints, now, o.Resync)
 	for _, step := range []struct {

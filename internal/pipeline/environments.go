@@ -78,6 +78,7 @@ func (b *builder) settle(e *environment) {
 	e.spec.Pin = promotion.Pin(cmp.Or(f.Pin.Value, b.defaults.Pin.Value, string(promotion.PinDigest)))
 	e.spec.ManualChanges = promotion.ManualChanges(cmp.Or(f.ManualChanges.Value, b.defaults.ManualChanges.Value, string(promotion.ManualAdopt)))
 	e.spec.AutoRollback = cmp.Or(f.Rollback.Value, b.defaults.Rollback.Value) == "auto"
+	e.spec.Protected = pick(f.Protected, b.defaults.Protected).Value
 	e.spec.Method = cmp.Or(f.Merge.Value, b.defaults.Merge.Value, "merge")
 
 	b.applyFloor(e)

@@ -136,6 +136,10 @@ type settingsFile struct {
 	ManualChanges located[string] `yaml:"manualChanges" jsonschema:"enum=adopt,enum=hold,default=adopt"`
 	// Whether a release that turns out bad goes back by itself or asks.
 	Rollback located[string] `yaml:"rollback" jsonschema:"enum=auto,enum=ask,default=ask"`
+	// Hold promotions unless the base branch's rules require the check rung from
+	// this very App, so that nobody merges around the gates and a rule that is
+	// loosened is noticed.
+	Protected located[bool] `yaml:"protected" jsonschema:"default=false"`
 	// How rung merges.
 	Merge located[string] `yaml:"merge" jsonschema:"enum=merge,enum=squash,default=merge"`
 }
@@ -194,6 +198,8 @@ type floorFile struct {
 	Soak located[duration] `yaml:"soak" min:"0s" max:"720h"`
 	// The least reviews, and the only teams that count.
 	Approvals located[floorApprovalsFile] `yaml:"approvals"`
+	// true: protected, whatever the environment says.
+	Protected located[bool] `yaml:"protected" jsonschema:"default=false"`
 	// Policies that always apply.
 	Policies located[[]located[string]] `yaml:"policies"`
 }

@@ -16,9 +16,11 @@ type floor struct {
 	required   int
 	requiredAt position
 	// teams is nil where no floor names any.
-	teams    []string
-	teamsAt  position
-	policies []located[string]
+	teams   []string
+	teamsAt position
+	// protectedAt is where a floor says protected: true.
+	protectedAt position
+	policies    []located[string]
 }
 
 // readPatterns checks the keys of floors, policies and commands, and what
@@ -86,6 +88,9 @@ func (b *builder) readFloor(pattern string, f *floorFile) {
 		if required := f.Approvals.Value.Required; required.Value > e.floor.required {
 			e.floor.required, e.floor.requiredAt = required.Value, required.At
 		}
+		if f.Protected.Value {
+			e.floor.protectedAt = f.Protected.At
+		}
 		e.floor.policies = append(e.floor.policies, f.Policies.Value...)
 		if len(teams) == 0 {
 			continue
@@ -126,6 +131,12 @@ func (b *builder) applyFloor(e *environment) {
 			b.report(own.At, "%s.soak: %s is below the floor of %s at %s; the floor holds", what, showDuration(spec.Soak), showDuration(f.soak), f.soakAt)
 		}
 		spec.Soak = f.soak
+	}
+	if f.protectedAt != (position{}) && !spec.Protected {
+		if own := e.file.Protected; own.written() {
+			b.report(own.At, "%s.protected: false is below the floor of true at %s; the floor holds", what, f.protectedAt)
+		}
+		spec.Protected = true
 	}
 	own := e.file.Approvals
 	if spec.Approvals.Required < f.required {

@@ -186,6 +186,10 @@ func (w *walker) value(n *yaml.Node, v reflect.Value, t tags, what string) {
 		w.text(n, target, t, what)
 	case *int:
 		w.number(n, target, t, what)
+	case *bool:
+		if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!bool" || n.Decode(target) != nil {
+			w.report(w.at(n), "%s must be true or false, not %s", what, kindName(n))
+		}
 	case *duration:
 		w.duration(n, target, t, what)
 	default:

@@ -1,6 +1,9 @@
 package promotion
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // FactsVersion is the version of the facts document. It grows when a field
 // changes its meaning or goes; new optional fields don't change it.
@@ -44,6 +47,9 @@ type Facts struct {
 	Freezes []Bar `json:"freezes,omitempty"`
 	// Causers are the people who made this promotion happen.
 	Causers []Person `json:"causers,omitempty"`
+	// CausersUnknown is true while there may be more of them: rung has just
+	// begun, and what was delivered before is not read yet.
+	CausersUnknown bool `json:"causersUnknown,omitempty"`
 	// Rules are the base branch's own rules on the forge.
 	Rules BranchRules `json:"rules"`
 	// Holds are reasons outside the gates: a ledger that can't be trusted,
@@ -180,6 +186,11 @@ type BranchRules struct {
 	MergeQueue      bool `json:"mergeQueue,omitempty"`
 	// Methods are the merge methods that the repository allows.
 	Methods []string `json:"methods,omitempty"`
+}
+
+// Pins reports whether the base branch requires a check from one App alone.
+func (r BranchRules) Pins(name string, app int64) bool {
+	return app != 0 && slices.Contains(r.RequiredChecks, RequiredCheck{name, app})
 }
 
 // RequiredCheck is a check that the forge wants to be green.

@@ -144,6 +144,9 @@ type EnvironmentSpec struct {
 	// AutoRollback is true for `rollback: auto`: a release that settles bad
 	// is rolled back without a person.
 	AutoRollback bool `json:"autoRollback,omitempty"`
+	// Protected is true where nothing is merged unless the base branch's rules
+	// require rung's own check from rung's own App.
+	Protected bool `json:"protected,omitempty"`
 	// Method is how rung merges: merge or squash.
 	Method string `json:"method"`
 	// Commands says who may use which command here; a verb that is absent

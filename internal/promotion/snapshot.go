@@ -59,6 +59,11 @@ type Snapshot struct {
 	App   Person `json:"app"`
 	AppID int64  `json:"appId"`
 
+	// Public is true when anybody may read, and so comment on, the repository.
+	Public bool `json:"public,omitempty"`
+	// CausersUnknown is true while what the forge delivered before rung began,
+	// such as who published a version, is not read yet.
+	CausersUnknown bool `json:"causersUnknown,omitempty"`
 	// Configured is false when the base branch has no rung.yaml.
 	Configured bool            `json:"configured"`
 	Pipeline   Pipeline        `json:"pipeline"`

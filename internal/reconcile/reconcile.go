@@ -80,8 +80,8 @@ type Reconciler struct {
 	c    Config
 	mu   sync.Mutex
 	open map[queue.Key]*Repository
-	// last are the Observers of repositories that were forgotten.
-	last map[queue.Key]*observe.Observer
+	// last are the repositories that were forgotten.
+	last map[queue.Key]*Repository
 }
 
 // New returns a Reconciler; nothing runs yet.
@@ -95,7 +95,7 @@ func New(c Config) *Reconciler {
 	if c.Lease <= 0 {
 		c.Lease = 5 * time.Minute
 	}
-	return &Reconciler{c: c, open: map[queue.Key]*Repository{}, last: map[queue.Key]*observe.Observer{}}
+	return &Reconciler{c: c, open: map[queue.Key]*Repository{}, last: map[queue.Key]*Repository{}}
 }
 
 // Run works on due repositories until ctx ends, and returns when the passes
@@ -203,7 +203,7 @@ func (r *Reconciler) forget(key queue.Key) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if repo := r.open[key]; repo != nil {
-		r.last[key] = repo.Observer
+		r.last[key] = repo
 	}
 	delete(r.open, key)
 }
@@ -227,7 +227,8 @@ func (r *Reconciler) repository(ctx context.Context, key queue.Key) (*Repository
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if old := r.last[key]; old != nil {
-		repo.Observer.Keep(old)
+		repo.Observer.Keep(old.Observer)
+		repo.last = old.last
 		delete(r.last, key)
 	}
 	repo.Observer.Tell(told)
@@ -249,6 +250,7 @@ func (r *Reconciler) pass(ctx context.Context, work *queue.Work) (time.Time, err
 	}
 	repo, err := r.repository(ctx, work.Key)
 	if err != nil {
+		r.showGone(ctx, work.Key, err)
 		return time.Time{}, err
 	}
 	log := r.c.Log.With().Str("repository", repo.Repository.FullName()).Logger()
@@ -257,9 +259,8 @@ func (r *Reconciler) pass(ctx context.Context, work *queue.Work) (time.Time, err
 		// Renamed, transferred, taken out, suspended: begin anew with what it is
 		// now.
 		r.doubt(work.Key)
-		was := repo
 		if repo, err = r.repository(ctx, work.Key); err != nil {
-			r.show(ctx, was, work.Key, nil, nil, err)
+			r.showGone(ctx, work.Key, err)
 			return time.Time{}, err
 		}
 	}
@@ -318,6 +319,16 @@ func (r *Reconciler) company(repo *Repository, plan *promotion.Plan, now time.Ti
 	}
 	plan.Records, plan.Deletes, plan.Base = nil, nil, ""
 	return until
+}
+
+// showGone keeps for the board why a repository that was known can't be opened.
+func (r *Reconciler) showGone(ctx context.Context, key queue.Key, err error) {
+	r.mu.Lock()
+	was := r.last[key]
+	r.mu.Unlock()
+	if was != nil {
+		r.show(ctx, was, key, nil, nil, err)
+	}
 }
 
 // show keeps the pass for the board.

@@ -31,6 +31,9 @@ const ID = "approval"
 // lookAgain is when access that could not be read is asked for again.
 const lookAgain = time.Minute
 
+// catchUp is when a promotion is looked at again whose causers may not all be known.
+const catchUp = 2 * time.Second
+
 // maxReviews is how many reviews of one pull request are judged; with more it
 // is unknown who approves.
 const maxReviews = 2000
@@ -63,7 +66,12 @@ func Judge(f *promotion.Facts) (promotion.Verdict, []promotion.RecordApproval) {
 	for _, r := range decisive(f.PullRequest.Reviews) {
 		t.add(r)
 	}
-	return t.verdict(), t.counting
+	v = t.verdict()
+	if v.Status == promotion.StatusPass && f.CausersUnknown {
+		v.Status, v.Look = promotion.StatusUnknown, f.Now.Add(catchUp)
+		v.Sentence += "; rung has just begun and is reading what GitHub delivered before, because nobody who caused a promotion may approve it (if this stays, rung's log says why that list can't be read)"
+	}
+	return v, t.counting
 }
 
 // decisive keeps the last decisive review of each person, oldest first, and

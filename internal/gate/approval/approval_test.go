@@ -94,6 +94,14 @@ func TestJudge(t *testing.T) {
 		{"again for this head", sre, []promotion.ReviewFacts{with(review(alice, approved), func(r *promotion.ReviewFacts) { r.Commit = older }), review(alice, approved)}, nil, pass, "alice", "alice"},
 		{"for no head", sre, []promotion.ReviewFacts{with(review(alice, approved), func(r *promotion.ReviewFacts) { r.Commit = "" })}, nil, pending, "older head", ""},
 		// Trap 21: nobody agrees to what they made.
+		{
+			"while who caused it is still read", sre, []promotion.ReviewFacts{review(alice, approved)},
+			func(f *promotion.Facts) { f.CausersUnknown = true }, unknown, "alice approved head 1a2b3c4d5e6f; rung has just begun", "alice",
+		},
+		{
+			"nobody yet while who caused it is still read", sre, nil,
+			func(f *promotion.Facts) { f.CausersUnknown = true }, pending, "needs 1 approval", "",
+		},
 		{"a causer", sre, []promotion.ReviewFacts{review(promotion.Person{ID: 20, Login: "mallory"}, approved)}, nil, pending, "mallory caused this promotion", ""},
 		{"a causer renamed", sre, []promotion.ReviewFacts{review(promotion.Person{ID: 20, Login: "m2"}, approved)}, nil, pending, "m2 caused this promotion", ""},
 		{
