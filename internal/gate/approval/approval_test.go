@@ -95,7 +95,8 @@ func TestJudge(t *testing.T) {
 		{"for no head", sre, []promotion.ReviewFacts{with(review(alice, approved), func(r *promotion.ReviewFacts) { r.Commit = "" })}, nil, pending, "older head", ""},
 		// Trap 21: nobody agrees to what they made.
 		{
-			"while who caused it is still read", sre, []promotion.ReviewFacts{review(alice, approved)},
+			"while who caused it is still read", sre,
+			[]promotion.ReviewFacts{review(alice, approved)},
 			func(f *promotion.Facts) { f.CausersUnknown = true }, unknown, "alice approved head 1a2b3c4d5e6f; rung has just begun", "alice",
 		},
 		{
