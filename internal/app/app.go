@@ -32,6 +32,7 @@ import (
 	"github.com/rungbot/rung/internal/gitrepo"
 	"github.com/rungbot/rung/internal/hint"
 	"github.com/rungbot/rung/internal/ledger"
+	"github.com/rungbot/rung/internal/metrics"
 	"github.com/rungbot/rung/internal/observe"
 	"github.com/rungbot/rung/internal/probe"
 	"github.com/rungbot/rung/internal/promotion"
@@ -204,6 +205,7 @@ func (a *App) Handler() http.Handler {
 		}
 		fmt.Fprintln(w, "ok")
 	})
+	mux.Handle("GET /metrics", metrics.Handler(a.queue, ledger.Version))
 	mux.Handle("/", a.board)
 	return mux
 }

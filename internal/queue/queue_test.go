@@ -305,7 +305,7 @@ func TestAcceptAndDuplicates(t *testing.T) {
 	}
 	stats, err := q.Stats(ctx)
 	check(t, err)
-	if stats != (Stats{Done: 1, Keys: 2}) {
+	if stats != (Stats{Done: 1, Keys: 2, LastReceived: start}) {
 		t.Errorf("stats are %+v", stats)
 	}
 }
@@ -481,7 +481,7 @@ func TestStatsAndKeys(t *testing.T) {
 	c.advance(2 * time.Minute)
 	stats, err := q.Stats(ctx)
 	check(t, err)
-	if want := (Stats{Failed: 1, Keys: 2, Due: 1, Failing: 1, Hints: 2, OldestUnfinished: 2 * time.Minute, OldestDue: time.Minute}); stats != want {
+	if want := (Stats{Failed: 1, Keys: 2, Due: 1, Failing: 1, Hints: 2, OldestUnfinished: 2 * time.Minute, OldestDue: time.Minute, LastReceived: start}); stats != want {
 		t.Errorf("stats are %+v, want %+v", stats, want)
 	}
 	keys, err := q.Keys(ctx, "", 10)

@@ -24,6 +24,8 @@ type Stats struct {
 	// OldestDue is how long the key that is due longest has been waiting, 0
 	// if none is due.
 	OldestDue time.Duration
+	// LastReceived is when the newest delivery came in that is still kept.
+	LastReceived time.Time
 }
 
 // Stats counts.
@@ -31,7 +33,7 @@ func (q *Queue) Stats(ctx context.Context) (Stats, error) {
 	var s Stats
 	now := q.options.Now()
 	err := q.read(ctx, func(ctx context.Context, conn *sql.Conn) error {
-		var oldest, due sql.NullInt64
+		var oldest, due, last sql.NullInt64
 		row := conn.QueryRowContext(ctx, `SELECT
 			(SELECT COUNT(*) FROM deliveries WHERE state = 'received'),
 			(SELECT COUNT(*) FROM deliveries WHERE state = 'failed'),
@@ -42,8 +44,9 @@ func (q *Queue) Stats(ctx context.Context) (Stats, error) {
 			(SELECT COUNT(*) FROM work WHERE error <> ''),
 			(SELECT COUNT(*) FROM hints),
 			(SELECT MIN(received_at) FROM deliveries WHERE state <> 'done'),
-			(SELECT MIN(ready_at) FROM work WHERE ready_at <= ?1)`, stamp(now))
-		if err := row.Scan(&s.Received, &s.Failed, &s.Done, &s.Keys, &s.Due, &s.InFlight, &s.Failing, &s.Hints, &oldest, &due); err != nil {
+			(SELECT MIN(ready_at) FROM work WHERE ready_at <= ?1),
+			(SELECT MAX(received_at) FROM deliveries)`, stamp(now))
+		if err := row.Scan(&s.Received, &s.Failed, &s.Done, &s.Keys, &s.Due, &s.InFlight, &s.Failing, &s.Hints, &oldest, &due, &last); err != nil {
 			return err
 		}
 		if oldest.Valid {
@@ -51,6 +54,9 @@ func (q *Queue) Stats(ctx context.Context) (Stats, error) {
 		}
 		if due.Valid {
 			s.OldestDue = now.Sub(unstamp(due.Int64))
+		}
+		if last.Valid {
+			s.LastReceived = unstamp(last.Int64)
 		}
 		return nil
 	})
