@@ -5,7 +5,7 @@
 // repositories that stock git reads, an OCI registry with small random images,
 // sample applications that answer health probes by what main holds, keys, and
 // people: alice (admin), bob (write, team acme/sre), carol (write, whose
-// builds publish) and mallory (read). The sample repository is the one that
+// builds publish) and mallory (triage). The sample repository is the one that
 // the program carries, with loopback hosts and pinned digests written in.
 // A Show adds rung itself, tells what happens as it happens, and can play the
 // people's part as well.

@@ -178,7 +178,7 @@ func (p *play) oneOfTwo(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.teller.say("cart goes back, checkout stays. mallory, who may only read, is refused first.")
+	p.teller.say("cart goes back, checkout stays. mallory, who may only sort issues, is refused first.")
 	answer, err := p.ask(ctx, landed.Record.PullRequest.Number, Mallory, "/rollback")
 	if err != nil {
 		return err

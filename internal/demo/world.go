@@ -29,7 +29,7 @@ const (
 	Alice   = "alice"   // administers the repository
 	Bob     = "bob"     // write, member of the team acme/sre: approves
 	Carol   = "carol"   // write; her builds publish versions, so she is their causer
-	Mallory = "mallory" // read
+	Mallory = "mallory" // triage
 )
 
 // Options say what a World is made of. The zero value is a whole one in a
@@ -163,7 +163,7 @@ func (w *World) people(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	roles := map[string]string{Alice: "admin", Bob: "write", Carol: "write", Mallory: "read"}
+	roles := map[string]string{Alice: "admin", Bob: "write", Carol: "write", Mallory: "triage"}
 	if err := w.emulator.CreateRepository(ctx, githubemu.RepositorySeed{
 		Name: Repository, Public: true, Collaborators: roles,
 		Commits: []githubemu.CommitSeed{{Author: Alice, Message: "Begin with what runs today", Files: files}},
