@@ -46,8 +46,8 @@ type Appended struct {
 // cited blob stays reachable. base is the base commit up to which everything is
 // recorded; empty keeps the state's. With no tip in the state the ledger's first
 // commit is made. Each record's Format, Repository, Previous, IssuedAt and
-// Builder are filled in where they are empty; "#n" in From.Statement and Restores
-// stands for the statement of the n-th of these records.
+// Builder are filled in where they are empty; "#n" in From.Statement, Restores and
+// Reverts stands for the statement of the n-th of these records.
 func (w *Writer) Append(ctx context.Context, repo Repository, st promotion.LedgerState, records []promotion.Record, base promotion.Hash, now time.Time) (Appended, error) {
 	a := &appender{w: w, repo: repo, tip: st.Tip, first: st.First, base: base, now: now, links: linksOf(st), issued: st.IssuedAt}
 	if a.base == "" {
@@ -208,6 +208,9 @@ func (a *appender) fill(r *promotion.Record, path string, keep bool) error {
 		r.From = &from
 	}
 	if err := a.resolve(&r.Restores); err != nil {
+		return err
+	}
+	if err := a.resolve(&r.Reverts); err != nil {
 		return err
 	}
 	r.Format = promotion.RecordFormat

@@ -230,13 +230,16 @@ func TestRecordsCiteOneAnother(t *testing.T) {
 	b := newBook(t)
 	land, propose, rollback := about(promotion.RecordLand, devCheckout, "1.1.0"), about(promotion.RecordPropose, prodCheckout, "1.1.0"), about(promotion.RecordPropose, devCheckout, "1.0.0")
 	propose.From = &promotion.RecordFrom{Environment: "dev", Statement: "#0"}
-	rollback.Restores = "#0"
+	rollback.Restores, rollback.Reverts = "#0", "#1"
 	done := b.append(commitA, land, propose, rollback)
 	if got := done.Entries[1].Record.From.Statement; got != done.Entries[0].Statement {
 		t.Errorf("it climbs from %s, want %s", got, done.Entries[0].Statement)
 	}
 	if got := done.Entries[2].Record.Restores; got != done.Entries[0].Statement {
 		t.Errorf("it restores %s, want %s", got, done.Entries[0].Statement)
+	}
+	if got := done.Entries[2].Record.Reverts; got != done.Entries[1].Statement {
+		t.Errorf("it reverts %s, want %s", got, done.Entries[1].Statement)
 	}
 	if propose.From.Statement != "#0" {
 		t.Error("the caller's record was changed")

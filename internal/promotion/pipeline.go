@@ -52,6 +52,8 @@ const (
 	ManualAdopt ManualChanges = "adopt"
 	// ManualHold stops promotions into the pair until somebody says /adopt.
 	ManualHold ManualChanges = "hold"
+	// ManualRevert puts back, once, what stood before.
+	ManualRevert ManualChanges = "revert"
 )
 
 // Pipeline is a repository's checked configuration: rung.yaml and rung.d,

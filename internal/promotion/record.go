@@ -60,16 +60,23 @@ type Record struct {
 	From *RecordFrom `json:"from,omitempty"`
 	// Restores is the statement digest of the land or adopt record whose
 	// version a rollback brings back.
-	Restores    string             `json:"restores,omitempty"`
-	Places      []PlaceChange      `json:"places,omitempty"`
-	PullRequest *RecordPullRequest `json:"pullRequest,omitempty"`
-	Actor       Actor              `json:"actor"`
-	Cause       Cause              `json:"cause,omitzero"`
-	Causers     []Person           `json:"causers,omitempty"`
-	Approvals   []RecordApproval   `json:"approvals,omitempty"`
-	Gates       []RecordGate       `json:"gates,omitempty"`
-	Policies    []RecordPolicy     `json:"policies,omitempty"`
-	Landed      *RecordLanded      `json:"landed,omitempty"`
+	Restores string `json:"restores,omitempty"`
+	// Reverts is the statement digest of the adopt record whose change by hand
+	// a promotion takes back, where the environment says `manualChanges:
+	// revert`. It goes with Restores: what stood before the change.
+	Reverts string `json:"reverts,omitempty"`
+	// ManualChanges is what the environment said about changes by hand when an
+	// adopt recorded one: adopt, hold or revert. It is empty for what was found.
+	ManualChanges ManualChanges      `json:"manualChanges,omitempty"`
+	Places        []PlaceChange      `json:"places,omitempty"`
+	PullRequest   *RecordPullRequest `json:"pullRequest,omitempty"`
+	Actor         Actor              `json:"actor"`
+	Cause         Cause              `json:"cause,omitzero"`
+	Causers       []Person           `json:"causers,omitempty"`
+	Approvals     []RecordApproval   `json:"approvals,omitempty"`
+	Gates         []RecordGate       `json:"gates,omitempty"`
+	Policies      []RecordPolicy     `json:"policies,omitempty"`
+	Landed        *RecordLanded      `json:"landed,omitempty"`
 	// Range is what an adopt of configuration covers.
 	Range *RecordRange `json:"range,omitempty"`
 	// Digest is the subject of a quarantine; Children are the manifests of
