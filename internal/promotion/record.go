@@ -92,10 +92,12 @@ type Record struct {
 	// Reason is a withdraw's, a person's words, or a settle's, at most 1,024
 	// bytes.
 	Reason string `json:"reason,omitempty"`
-	// Keys is the trust list that a rotate record puts in force.
-	Keys     string    `json:"keys,omitempty"`
-	IssuedAt time.Time `json:"issuedAt"`
-	Builder  Builder   `json:"builder"`
+	// Keys is the trust list that a rotate record puts in force: the bytes of
+	// allowed_signers, whole. Trust is what else it says.
+	Keys     string       `json:"keys,omitempty"`
+	Trust    *RecordTrust `json:"trust,omitempty"`
+	IssuedAt time.Time    `json:"issuedAt"`
+	Builder  Builder      `json:"builder"`
 }
 
 // RecordRepository names the repository a record belongs to.
@@ -146,6 +148,11 @@ type RecordPullRequest struct {
 	Number int  `json:"number,omitempty"`
 	Head   Hash `json:"head,omitempty"`
 	Tree   Hash `json:"tree,omitempty"`
+	// Forge is true where the forge made and signed the promotion commit
+	// (commits: github): that commit then has Tree and the one parent Parent, and
+	// these decide, not its signature.
+	Forge  bool `json:"forge,omitempty"`
+	Parent Hash `json:"parent,omitempty"`
 	// After is, on a propose without a Number, the pair's newest pull request
 	// before it: the promotion's own has a greater number.
 	After int `json:"after,omitempty"`
@@ -200,6 +207,29 @@ type RecordLanded struct {
 type RecordRange struct {
 	From Hash `json:"from,omitempty"`
 	To   Hash `json:"to"`
+}
+
+// RecordTrust is what a rotate record says beside the trust list itself. Such a
+// record is signed by a root key, anywhere, and carried into the ledger later.
+type RecordTrust struct {
+	// Serial counts the rotate records of a ledger, from 1.
+	Serial int `json:"serial"`
+	// Ledger is the ledger commit that it starts from: the tip that its signer
+	// saw. Empty: it begins a ledger.
+	Ledger Hash `json:"ledger,omitempty"`
+	// Revoked are all keys that were revoked so far, sorted by Key; none is ever
+	// left out again.
+	Revoked []Revocation `json:"revoked,omitempty"`
+}
+
+// Revocation takes the trust in a key back.
+type Revocation struct {
+	// Key is its fingerprint, "SHA256:…".
+	Key string `json:"key"`
+	// After is the cut, the last ledger commit that is trusted: what the key
+	// signed up to there stays valid, what stands behind it fails.
+	After  Hash   `json:"after"`
+	Reason string `json:"reason,omitempty"`
 }
 
 // Builder is the program that wrote the record.
