@@ -16,15 +16,6 @@ import (
 
 const ledgerRef = "refs/heads/rung/ledger"
 
-// attack is one way to tamper with a repository that holds.
-type attack struct {
-	row  int // of the tamper table
-	name string
-	want string // the codes, sorted, each once
-	exit int
-	do   func(w *world)
-}
-
 // livePath is where the story's newest land of dev/checkout stands.
 const livePath = "live/dev/checkout.intoto.jsonl"
 
@@ -82,8 +73,8 @@ func (w *world) replaced(path, old, new string) map[string]string {
 	return map[string]string{path: strings.Replace(text, old, new, 1)}
 }
 
-// attacks on a repository that is already there.
-var attacks = []attack{
+// Attacks on a repository that is already there.
+var _ = tampering(scene{grow: (*world).tell, attacks: []attack{
 	{1, "ledger message edited", "SIG_INVALID", 1, func(w *world) {
 		w.amend(ledgerRef, nil, func(raw string) string { return strings.Replace(raw, "settle", "settled", 1) })
 	}},
@@ -301,7 +292,7 @@ var attacks = []attack{
 		tree := w.withFiles(w.parse("main^{tree}"), w.replaced("environments/dev/deployment.yaml", "2", "9"))
 		w.set("refs/heads/main", strings.TrimSpace(w.git("", "commit-tree", tree, "-p", "main^", "-m", "squash")))
 	}},
-}
+}})
 
 func mustTrust(w *world) trust {
 	t, err := newTrust([]byte(w.cat("rung/ledger:allowed_signers")))
@@ -343,40 +334,4 @@ func (w *world) forgePropose(version string) {
 		IssuedAt: w.now.AddDate(0, 0, 1),
 	})
 	w.forge(map[string]string{"open/staging/checkout.intoto.jsonl": line}, e)
-}
-
-// crooked stories: a promotion that goes wrong in the making, and what rung
-// would have written of it.
-var crooked = []struct {
-	row  int
-	name string
-	ride ride
-	want string
-}{
-	{16, "the merge changes more than the record says", ride{mergeFiles: map[string]string{"environments/staging/deployment.yaml": strings.Replace(deployment, "2", "9", 1)}}, "CHANGE_MISMATCH"},
-	{16, "the merge changes another place", ride{byHand: true, mergeFiles: map[string]string{kustomization("prod"): "images:\n  - name: registry.example.com/acme/cart\n    newTag: 6.6.6\n"}}, "CHANGE_MISMATCH"},
-	{16, "the record says less than the merge changes", ride{landed: func(r *promotion.Record) { r.Places = nil }}, "CHANGE_MISMATCH"},
-	{16, "the record says another value", ride{landed: func(r *promotion.Record) { r.Places[0].Before.Version = "0.9.0" }}, "CHANGE_MISMATCH"},
-	{16, "the record names another first parent", ride{landed: func(r *promotion.Record) { r.Landed.FirstParent = r.Landed.Commit }}, "CHANGE_MISMATCH"},
-	{17, "an honest merge by hand", ride{byHand: true}, ""},
-	{17, "an honest squash by hand", ride{byHand: true, squash: true}, ""},
-	{17, "an honest squash by rung", ride{squash: true}, ""},
-	{17, "an honest merge of a head that a person made", ride{byHand: true, unsigned: true}, ""},
-	{17, "a merge by hand against unmet gates", ride{byHand: true, noAuthorize: true, unmet: []string{"approval"}}, "OVERRIDE"},
-	{18, "a squash with extra edits under an environment", ride{byHand: true, squash: true, mergeFiles: map[string]string{"environments/staging/deployment.yaml": "{}\n"}}, "CHANGE_MISMATCH"},
-	{18, "a squash with extra bytes in the promoted file", ride{byHand: true, squash: true, mergeFiles: map[string]string{kustomization("staging"): "#"}}, "CHANGE_MISMATCH"},
-	{19, "the promotion also edits a workflow", ride{branchFiles: map[string]string{workflow: "on: [push, pull_request]\n"}}, "PATH_SCOPE"},
-	{19, "the promotion also edits another environment", ride{branchFiles: map[string]string{"environments/dev/deployment.yaml": "{}\n"}}, "CHANGE_MISMATCH PATH_SCOPE"},
-	{28, "merged by rung with no authorize", ride{noAuthorize: true}, "AUTHORIZE_MISSING"},
-	{28, "merged by rung after its withdraw", ride{withdrawn: true}, "AUTHORIZE_MISSING"},
-	{28, "another head merged by rung than was authorised", ride{otherHead: true}, "HEAD_MISMATCH"},
-	{28, "a land of another head than was authorised", ride{landed: func(r *promotion.Record) {
-		r.PullRequest = &promotion.RecordPullRequest{Number: 1, Head: r.Landed.FirstParent}
-	}}, "HEAD_MISMATCH"},
-	{28, "merged by rung, made by a person", ride{unsigned: true}, "SIG_MISSING"},
-	{29, "a rollback to what never landed", ride{restores: "sha256:" + sum("never")}, "ROLLBACK_TARGET"},
-	{30, "a quarantined digest promoted", ride{version: "6.6.6"}, "QUARANTINED"},
-	{33, "the files hold another digest than the record", ride{landed: func(r *promotion.Record) {
-		r.Artifact = artifact("checkout", promotion.Value{Version: r.Artifact.Version, Digest: digest("checkout", "other")})
-	}}, "ARTIFACT_MISMATCH AUTHORIZE_MISSING"},
 }

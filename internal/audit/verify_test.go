@@ -1,8 +1,6 @@
 package audit
 
 import (
-	"cmp"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -87,65 +85,4 @@ func (w *world) copied(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	return &own
-}
-
-// TestAttacks tampers with a repository that holds: its twin keeps holding, and
-// what is found is exactly what was done.
-func TestAttacks(t *testing.T) {
-	w := story(t).push()
-	w.git("", "gc", "-q", "--prune=now") // few files to copy
-	for _, a := range attacks {
-		t.Run(strings.ReplaceAll(fmt.Sprintf("%d %s", a.row, a.name), " ", "_"), func(t *testing.T) {
-			t.Parallel()
-			own := w.copied(t)
-			if report, found := own.verify(Options{}); found != "" {
-				t.Fatal("the twin does not hold:", show(report))
-			}
-			a.do(own)
-			report, found := own.verify(Options{})
-			if found != a.want || report.ExitCode() != a.exit || report.OK != (a.exit == 0) {
-				t.Errorf("found %q, exit %d, want %q, exit %d%s", found, report.ExitCode(), a.want, a.exit, show(report))
-			}
-		})
-	}
-}
-
-// ridden is a repository with one promotion.
-func ridden(t *testing.T, r ride) *world {
-	t.Helper()
-	w := newWorld(t)
-	w.start()
-	w.quarantine(promotion.RecordQuarantine, digest("checkout", "6.6.6"))
-	r.pair, r.version = pair("staging", "checkout"), cmp.Or(r.version, "1.1.0")
-	for path, text := range r.mergeFiles {
-		if path == kustomization("staging") { // more bytes in the same file
-			edited, _ := w.edited(w.base, r.pair, value("checkout", r.version))
-			r.mergeFiles = map[string]string{path: edited + text + "\n"}
-		}
-	}
-	w.promote(r)
-	return w.push()
-}
-
-// TestCrooked: promotions that go wrong in the making. The twin is the same
-// ride without what is wrong with it.
-func TestCrooked(t *testing.T) {
-	for _, twin := range []ride{{}, {squash: true}, {byHand: true}, {squash: true, byHand: true}} {
-		if report, found := ridden(t, twin).verify(Options{}); found != "" {
-			t.Fatalf("the twin %+v does not hold: %s", twin, show(report))
-		}
-	}
-	for _, c := range crooked {
-		t.Run(strings.ReplaceAll(fmt.Sprintf("%d %s", c.row, c.name), " ", "_"), func(t *testing.T) {
-			t.Parallel()
-			report, found := ridden(t, c.ride).verify(Options{})
-			exit := 1
-			if found == "" || found == string(Override) {
-				exit = 0
-			}
-			if found != c.want || report.ExitCode() != exit {
-				t.Errorf("found %q, exit %d, want %q, exit %d%s", found, report.ExitCode(), c.want, exit, show(report))
-			}
-		})
-	}
 }

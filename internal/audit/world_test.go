@@ -77,6 +77,8 @@ type world struct {
 	base     promotion.Hash
 	branches map[string]promotion.Hash
 	number   int
+	// options are those of the Verify that an attack is found with.
+	options Options
 }
 
 var identity = ledger.Identity{Repository: 7, App: 42, URI: "https://git.example.com/acme/deploy"}
@@ -460,6 +462,13 @@ func (w *world) lay(id string, done map[string]bool) {
 func story(t testing.TB) *world {
 	t.Helper()
 	w := newWorld(t)
+	w.tell()
+	return w
+}
+
+// tell makes it.
+func (w *world) tell() {
+	w.Helper()
 	w.start()
 	dev, staging := pair("dev", "checkout"), pair("staging", "checkout")
 	first := w.promote(ride{pair: dev, version: "1.1.0"})
@@ -479,7 +488,6 @@ func story(t testing.TB) *world {
 	w.append("", promotion.Record{Kind: promotion.RecordUnfreeze, Scope: "prod/checkout"})
 	w.promote(ride{pair: pair("prod", "checkout"), version: "1.1.0", from: "staging", onlyOpen: true})
 	w.settle(dev, promotion.SettledGood)
-	return w
 }
 
 // verify runs Verify and returns the codes found, sorted, each once.

@@ -1,0 +1,175 @@
+package audit
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// rows are the rows of the tamper table: what an attacker does to a repository,
+// and what Verify must say to it.
+var rows = [...]string{
+	0:  "beside the table",
+	1:  "message edited, signature kept; tree pointer swapped",
+	2:  "unsigned commit touching an environment; unsigned parent below a signed tip",
+	3:  "unknown key",
+	4:  "allowed developer key, committer says rung",
+	5:  "expired key, honest date or back-dated",
+	6:  "revoked key after or before the cut",
+	7:  "revocation list removed, timestamps without Z",
+	8:  "right key, other namespace",
+	9:  "signature re-wrapped, or SSHSIG Reserved stuffed",
+	10: "two gpgsig headers; duplicate tree header; NUL in the message",
+	11: "PGP signature",
+	12: "own key added to allowed_signers in the same push",
+	13: "trust list edited by the release key, no root",
+	14: "refs/replace",
+	15: "shallow clone or grafts",
+	16: "evil merge",
+	17: "honest web-flow merge or squash, exact content",
+	18: "squash or rebase with extra edits under an environment",
+	19: "promotion also edits another environment, a workflow or a policy",
+	20: "statement byte changed; envelope re-encoded, extra signature, duplicate key, keyid stripped",
+	21: "payloadType or predicateType swapped",
+	22: "old statement replayed for another pair, or copied from a fork",
+	23: "record removed; ledger not linear; two successors of one record",
+	24: "trailers disagree, duplicate, folded, wrong case, unknown key",
+	25: "base branch rewound or force-pushed below a landed commit",
+	26: "ledger tail cut",
+	27: "both cut back consistently",
+	28: "merge by rung with no authorize, after its withdraw, or of another head",
+	29: "rollback to other values than the release it claims, or to one that never landed or did not settle good",
+	30: "promotion or rollback to a quarantined digest, also under a new tag",
+	31: "quarantine record removed",
+	32: "another policy than at the judged base; approvals that don't meet the rule",
+	33: "artifact in the files is not the artifact in the record",
+	34: "input attestation swapped, FAILED, or by the wrong verifier",
+	35: "symlink, gitlink, exec bit or case-twin path under an environment",
+	36: "SHA-1 collision block",
+}
+
+// attack is one way to tamper with a repository that holds.
+type attack struct {
+	row  int // of the tamper table; 0 is beside it
+	name string
+	want string // the codes, sorted, each once; none where it is honest
+	exit int
+	// do tampers with a scene's repository. It may set w.options for the Verify
+	// that follows.
+	do func(w *world)
+}
+
+// scene is a repository that holds, and attacks on it.
+type scene struct {
+	// grow makes the repository, up to but without its push.
+	grow func(w *world)
+	// live scenes are grown anew for each attack, which goes on with them before
+	// they are pushed. The others are pushed once, and each attack gets a copy of
+	// the bare repository.
+	live    bool
+	attacks []attack
+
+	once *world
+}
+
+// scenes are filled by the files that hold the attacks.
+var scenes []*scene
+
+// tampering adds a scene to the table: var _ = tampering(scene{…}).
+func tampering(s scene) bool {
+	scenes = append(scenes, &s)
+	return true
+}
+
+// twin is the scene's repository, untouched.
+func (s *scene) twin(t *testing.T) *world {
+	t.Helper()
+	if !s.live {
+		return s.once.copied(t)
+	}
+	w := newWorld(t)
+	s.grow(w)
+	return w.push()
+}
+
+// tampered is the scene's repository after the attack.
+func (s *scene) tampered(t *testing.T, a attack) *world {
+	t.Helper()
+	if !s.live {
+		w := s.once.copied(t)
+		a.do(w)
+		return w
+	}
+	w := newWorld(t)
+	s.grow(w)
+	a.do(w)
+	return w.push()
+}
+
+// play holds the twin to the verdict that it holds, and the tampered repository to
+// the findings that the attack must give, no more and no less.
+func (s *scene) play(t *testing.T, a attack) {
+	t.Helper()
+	if report, found := s.twin(t).verify(Options{}); found != "" || !report.OK {
+		t.Fatal("the twin does not hold:", found, show(report))
+	}
+	w := s.tampered(t, a)
+	report, found := w.verify(w.options)
+	if found != a.want || report.ExitCode() != a.exit || report.OK != (a.exit == 0) {
+		t.Errorf("found %q, exit %d, want %q, exit %d%s", found, report.ExitCode(), a.want, a.exit, show(report))
+	}
+}
+
+// TestTamperTable plays every row, and lists them with their attacks.
+func TestTamperTable(t *testing.T) {
+	type act struct {
+		*scene
+		attack
+	}
+	table := make([][]act, len(rows))
+	total := 0
+	for _, s := range scenes {
+		if !s.live {
+			s.once = newWorld(t)
+			s.grow(s.once)
+			s.once.push().git("", "gc", "-q", "--prune=now") // few files to copy
+		}
+		for _, a := range s.attacks {
+			table[a.row] = append(table[a.row], act{s, a})
+			total++
+		}
+	}
+	for row, acts := range table {
+		if len(acts) == 0 && row > 0 {
+			t.Logf("row %2d has NO attack: %s", row, rows[row])
+			continue
+		}
+		t.Logf("row %2d: %2d attacks: %s", row, len(acts), rows[row])
+		t.Run(fmt.Sprintf("row_%02d", row), func(t *testing.T) {
+			t.Parallel()
+			for _, a := range acts {
+				t.Run(strings.ReplaceAll(a.name, " ", "_"), func(t *testing.T) {
+					t.Parallel()
+					a.play(t, a.attack)
+				})
+			}
+		})
+	}
+	t.Logf("%d rows, %d attacks", len(rows)-1, total)
+}
+
+// TestTamperNames: every attack has a name of its own within its row, so that a
+// failure says which it was.
+func TestTamperNames(t *testing.T) {
+	var names []string
+	for _, s := range scenes {
+		for _, a := range s.attacks {
+			names = append(names, fmt.Sprintf("%d %s", a.row, a.name))
+		}
+	}
+	slices.Sort(names)
+	if n := len(slices.Compact(slices.Clone(names))); n != len(names) {
+		t.Errorf("%d names for %d attacks: %q", n, len(names), names)
+	}
+}
