@@ -69,7 +69,7 @@ $(TOOLS)/%: .ci/tools/go.mod .ci/tools/go.sum
 
 .PHONY: generate
 generate: ## write the generated documents anew
-	$(GO) test ./internal/gate/policy ./internal/pipeline ./internal/settings ./internal/metrics -update
+	$(GO) test ./internal/gate/policy ./internal/pipeline ./internal/settings ./internal/metrics ./internal/api -update
 
 .PHONY: image
 image: ## build the container image

@@ -25,6 +25,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/rungbot/rung/internal/act"
+	"github.com/rungbot/rung/internal/api"
 	"github.com/rungbot/rung/internal/board"
 	"github.com/rungbot/rung/internal/doors/github"
 	"github.com/rungbot/rung/internal/forge"
@@ -84,6 +85,7 @@ type App struct {
 	routes     *routes
 	door       *github.Door
 	board      *board.Board
+	api        *api.Handler
 	reconciler *reconcile.Reconciler
 	server     *http.Server
 	listener   net.Listener
@@ -185,7 +187,8 @@ func (a *App) openDoors(context.Context) error {
 		return err
 	}
 	a.door = door
-	a.board = board.New(board.Config{Views: a.queue, Now: a.options.Now, Version: ledger.Version})
+	a.board = board.New(board.Config{Views: a.queue, Now: a.options.Now, Version: ledger.Version, Log: a.log})
+	a.api = api.New(api.Config{Views: a.queue, Version: ledger.Version, Log: a.log})
 	a.reconciler = reconcile.New(reconcile.Config{
 		Queue: a.queue, Open: a.open, Doubt: a.routes.doubt, Known: a.routes.known, Coalesce: a.settings.Coalesce, Resync: a.settings.Resync,
 		Now: a.options.Now, Log: a.log,
@@ -206,6 +209,7 @@ func (a *App) Handler() http.Handler {
 		fmt.Fprintln(w, "ok")
 	})
 	mux.Handle("GET /metrics", metrics.Handler(a.queue, ledger.Version))
+	mux.Handle(api.Prefix, a.api)
 	mux.Handle("/", a.board)
 	return mux
 }
