@@ -20,16 +20,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rungbot/rung/internal/gate"
 	"github.com/rungbot/rung/internal/promotion"
 	"github.com/rungbot/rung/internal/prose"
 )
 
 // Judgement is what all the gates say of one promotion.
-type Judgement struct {
-	Verdicts  []promotion.Verdict
-	Approvals []promotion.RecordApproval
-	Policies  []promotion.RecordPolicy
-}
+type Judgement = gate.Judgement
 
 // Judges are the gates, as decide uses them. Both functions are pure.
 type Judges struct {

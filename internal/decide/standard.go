@@ -22,43 +22,18 @@ type Bench struct {
 	problems []promotion.ConfigProblem
 }
 
-// Judges are rung's own gates, with the policies of a snapshot. In the order in
-// which people read them: hold, predecessor, quarantine, freeze, policy,
-// approval, head, checks, rules; a rollback has neither predecessor, freeze nor
-// approval.
+// Judges are rung's own gates, with the policies of a snapshot.
 func (b *Bench) Judges(s *promotion.Snapshot) Judges {
 	if key := keyOf(s.Policies); key != b.key {
 		b.set, b.problems = policy.Compile(s.Policies)
 		b.key = key
 	}
-	set := b.set
 	return Judges{
-		Compare:  pipeline.Compare,
-		Settle:   health.Settle,
-		Problems: bind(b.problems, &s.Pipeline),
-		Promotion: func(f *promotion.Facts) Judgement {
-			return judge(f, set, s.AppID)
-		},
+		Compare:   pipeline.Compare,
+		Settle:    health.Settle,
+		Problems:  bind(b.problems, &s.Pipeline),
+		Promotion: gate.Panel{Policy: b.set.Judge, Approval: approval.Judge, App: s.AppID}.Judge,
 	}
-}
-
-// judge composes the gates.
-func judge(f *promotion.Facts, set policy.Set, app int64) Judgement {
-	var j Judgement
-	verdict, records := set.Judge(f, f.Environment.Policies)
-	j.Policies = records
-	for _, v := range gate.Judge(f, app) {
-		if v.Gate == gate.IDHead {
-			j.Verdicts = append(j.Verdicts, verdict)
-			if f.Kind != promotion.KindRollback {
-				approved, approvals := approval.Judge(f)
-				j.Verdicts = append(j.Verdicts, approved)
-				j.Approvals = approvals
-			}
-		}
-		j.Verdicts = append(j.Verdicts, v)
-	}
-	return j
 }
 
 // bind says of each policy's problem which environments it holds: those that

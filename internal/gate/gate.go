@@ -14,7 +14,7 @@
 // checks and rules. Those that need more stand in sub-packages: policy
 // (kyverno-json), approval (reviews), health (is a release good). People read
 // the verdicts in the order hold, predecessor, quarantine, freeze, policy,
-// approval, head, checks, rules; decide composes them.
+// approval, head, checks, rules; Panel composes them.
 //
 // What it does not do: it does not read the world (observe), and it neither
 // chooses what to promote nor when to merge (decide).

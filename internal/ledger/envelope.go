@@ -252,34 +252,47 @@ func gitCommit(h promotion.Hash) map[string]string {
 	return map[string]string{"gitCommit": string(h)}
 }
 
-// normalise cuts every time to whole seconds, UTC.
+// normalise cuts every time to whole seconds, UTC, and leaves no empty list.
 func normalise(r promotion.Record) promotion.Record {
 	r.IssuedAt = second(r.IssuedAt)
 	r.Until = second(r.Until)
 	r.Cause.At = second(r.Cause.At)
-	gates := make([]promotion.RecordGate, len(r.Gates))
-	for i, g := range r.Gates {
-		evidence := make([]promotion.Evidence, len(g.Evidence))
-		for j, e := range g.Evidence {
+	r.Facts = r.Facts.Canonical()
+	r.Gates = each(r.Gates, func(g promotion.RecordGate) promotion.RecordGate {
+		g.ObservedAt = second(g.ObservedAt)
+		g.Evidence = each(g.Evidence, func(e promotion.Evidence) promotion.Evidence {
 			e.At = second(e.At)
-			evidence[j] = e
-		}
-		g.Evidence = evidence
-		if len(evidence) == 0 {
-			g.Evidence = nil
-		}
-		gates[i] = g
-	}
-	r.Gates = gates
-	if len(gates) == 0 {
-		r.Gates = nil
+			return e
+		})
+		return g
+	})
+	r.Approvals = each(r.Approvals, func(a promotion.RecordApproval) promotion.RecordApproval {
+		a.At = second(a.At)
+		return a
+	})
+	r.Events = each(r.Events, func(e promotion.RecordEvent) promotion.RecordEvent {
+		e.At = second(e.At)
+		return e
+	})
+	if w := r.Window; w != nil {
+		c := *w
+		c.Began, c.Ended, c.Since = second(w.Began), second(w.Ended), second(w.Since)
+		c.Readings = each(w.Readings, promotion.HealthReading.Canonical)
+		r.Window = &c
 	}
 	return r
 }
 
-func second(t time.Time) time.Time {
-	if t.IsZero() {
-		return time.Time{}
+// each copies a list with one applied to each element; an empty list is nil.
+func each[T any](list []T, one func(T) T) []T {
+	if len(list) == 0 {
+		return nil
 	}
-	return t.UTC().Truncate(time.Second)
+	out := make([]T, len(list))
+	for i, e := range list {
+		out[i] = one(e)
+	}
+	return out
 }
+
+func second(t time.Time) time.Time { return promotion.Second(t) }

@@ -67,16 +67,36 @@ type Record struct {
 	Reverts string `json:"reverts,omitempty"`
 	// ManualChanges is what the environment said about changes by hand when an
 	// adopt recorded one: adopt, hold or revert. It is empty for what was found.
-	ManualChanges ManualChanges      `json:"manualChanges,omitempty"`
-	Places        []PlaceChange      `json:"places,omitempty"`
-	PullRequest   *RecordPullRequest `json:"pullRequest,omitempty"`
-	Actor         Actor              `json:"actor"`
-	Cause         Cause              `json:"cause,omitzero"`
-	Causers       []Person           `json:"causers,omitempty"`
-	Approvals     []RecordApproval   `json:"approvals,omitempty"`
-	Gates         []RecordGate       `json:"gates,omitempty"`
-	Policies      []RecordPolicy     `json:"policies,omitempty"`
-	Landed        *RecordLanded      `json:"landed,omitempty"`
+	ManualChanges ManualChanges `json:"manualChanges,omitempty"`
+	// Announced is the statement digest of the announce record that says who
+	// published the version.
+	Announced string        `json:"announced,omitempty"`
+	Places    []PlaceChange `json:"places,omitempty"`
+	// Files are the blobs of the files that hold the places: evidence, so that
+	// the bytes can be found again.
+	Files       []RecordFile       `json:"files,omitempty"`
+	PullRequest *RecordPullRequest `json:"pullRequest,omitempty"`
+	Actor       Actor              `json:"actor"`
+	Cause       Cause              `json:"cause,omitzero"`
+	// Events are what an announce record stands on, oldest first.
+	Events  []RecordEvent `json:"events,omitempty"`
+	Causers []Person      `json:"causers,omitempty"`
+	// Authorized is, on a land, the statement digest of the authorize record
+	// whose verdicts it repeats; empty where the gates were judged anew.
+	Authorized string           `json:"authorized,omitempty"`
+	Approvals  []RecordApproval `json:"approvals,omitempty"`
+	Gates      []RecordGate     `json:"gates,omitempty"`
+	Policies   []RecordPolicy   `json:"policies,omitempty"`
+	// Inputs are the attestations that a gate checked.
+	Inputs []RecordInput `json:"inputs,omitempty"`
+	// Facts are what the verdicts were judged from, as far as the record and
+	// the judged base do not say it already. FactsDigest stands instead where
+	// they are too large to be kept: the sha256 of the facts document.
+	Facts       *RecordFacts `json:"facts,omitempty"`
+	FactsDigest string       `json:"factsDigest,omitempty"`
+	// Window is what a settle was judged from.
+	Window *RecordWindow `json:"window,omitempty"`
+	Landed *RecordLanded `json:"landed,omitempty"`
 	// Range is what an adopt of configuration covers.
 	Range *RecordRange `json:"range,omitempty"`
 	// Digest is the subject of a quarantine; Children are the manifests of
@@ -142,6 +162,61 @@ type RecordFrom struct {
 	Statement   string      `json:"statement"`
 }
 
+// RecordFile is a file that holds places, with its git blobs: empty before a file
+// was there, and after it is gone.
+type RecordFile struct {
+	Path   string `json:"path"`
+	Before Hash   `json:"before,omitempty"`
+	After  Hash   `json:"after,omitempty"`
+}
+
+// RecordEvent is one event that announced a version, as the forge delivered it.
+type RecordEvent struct {
+	// Event is the forge's name of it, such as repository_dispatch.
+	Event string `json:"event"`
+	// Delivery is the delivery's GUID.
+	Delivery string    `json:"delivery"`
+	At       time.Time `json:"at,omitzero"`
+	// Publisher is the repository ("owner/name") in which it happened, and
+	// PublisherID its number.
+	Publisher   string `json:"publisher,omitempty"`
+	PublisherID int64  `json:"publisherId,omitempty"`
+	// Sender is who made it happen: a causer.
+	Sender Person `json:"sender,omitzero"`
+	// Digest and Source are the sender's word: for the digest the registry's
+	// counts.
+	Digest           Digest `json:"digest,omitempty"`
+	SourceRepository string `json:"sourceRepository,omitempty"`
+	SourceCommit     string `json:"sourceCommit,omitempty"`
+}
+
+// RecordInput is an attestation that a gate checked.
+type RecordInput struct {
+	// URI is where it was found, Digest the sha256 of its bytes.
+	URI    string `json:"uri"`
+	Digest string `json:"digest"`
+	// Verifier is who vouches for it: a key, an identity, a verifier's id.
+	Verifier string `json:"verifier,omitempty"`
+	// Result is PASSED or FAILED.
+	Result string `json:"result"`
+}
+
+// RecordWindow is the end of a verification window: when it began and ended,
+// what was seen of the release, and since when.
+type RecordWindow struct {
+	// Began is when the release landed, Ended when its end was decided.
+	Began time.Time `json:"began"`
+	Ended time.Time `json:"ended"`
+	// Soak is how long it had to be healthy, in nanoseconds, as configured.
+	Soak time.Duration `json:"soak,omitempty"`
+	// Since is since when it was without interruption what the outcome says:
+	// healthy, or failing by the source named in By.
+	Since time.Time `json:"since,omitzero"`
+	By    string    `json:"by,omitempty"`
+	// Readings are the last words of the sources that were asked.
+	Readings []HealthReading `json:"readings,omitempty"`
+}
+
 // RecordPullRequest is the pull request of a promotion. Number and Head are
 // unknown (0, empty) before it is opened; Tree is the head's tree.
 type RecordPullRequest struct {
@@ -165,20 +240,27 @@ type Actor struct {
 	Person
 }
 
-// RecordApproval is one review that counted.
+// RecordApproval is one review that counted: who gave it, what they might do in
+// the repository and which of the rule's teams they were in when it was counted,
+// and the head that they reviewed.
 type RecordApproval struct {
 	Person
 	Permission string   `json:"permission"`
 	Teams      []string `json:"teams,omitempty"`
 	Commit     Hash     `json:"commit"`
+	// Review is the review's number on the forge, At when it was given.
+	Review int64     `json:"review,omitempty"`
+	At     time.Time `json:"at,omitzero"`
 }
 
 // RecordGate is one gate's verdict as it was judged.
 type RecordGate struct {
-	Gate     string     `json:"gate"`
-	Status   Status     `json:"status"`
-	Sentence string     `json:"sentence"`
-	Evidence []Evidence `json:"evidence,omitempty"`
+	Gate     string `json:"gate"`
+	Status   Status `json:"status"`
+	Sentence string `json:"sentence"`
+	// ObservedAt is when what it was judged from was observed.
+	ObservedAt time.Time  `json:"observedAt,omitzero"`
+	Evidence   []Evidence `json:"evidence,omitempty"`
 }
 
 // RecordPolicy is one policy file as it was judged.
