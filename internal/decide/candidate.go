@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rungbot/rung/internal/gate"
 	"github.com/rungbot/rung/internal/gate/health"
 	"github.com/rungbot/rung/internal/promotion"
 )
@@ -164,7 +165,7 @@ func (p *pass) unfinished(pair promotion.Pair, preds []promotion.Environment, d 
 		case f.Settled == promotion.SettledBad:
 			return fmt.Sprintf("it settled bad in %s", before)
 		case f.Settled != promotion.SettledGood && f.SoakEnds.After(p.s.Now):
-			return fmt.Sprintf("%s is verified until %s", before, f.SoakEnds.UTC().Format("15:04:05 UTC"))
+			return fmt.Sprintf("%s is verified until %s", before, gate.Clock(f.SoakEnds, p.s.Now))
 		case f.Settled != promotion.SettledGood:
 			return fmt.Sprintf("%s still verifies it", before)
 		}
