@@ -68,6 +68,7 @@ var (
 	}}, "HEAD_MISMATCH")
 	_ = crooked(28, "merged by rung, made by a person", ride{unsigned: true}, "SIG_MISSING")
 	_ = crooked(29, "a rollback to what never landed", ride{restores: "sha256:" + sum("never")}, "ROLLBACK_TARGET")
+	_ = crooked(29, "a change by hand is taken back that nobody made", ride{record: func(r *promotion.Record) { r.Reverts = "sha256:" + sum("never") }}, "ROLLBACK_TARGET")
 	_ = crooked(30, "a quarantined digest promoted", ride{version: "6.6.6"}, "QUARANTINED")
 	_ = crooked(33, "the files hold another digest than the record", ride{landed: func(r *promotion.Record) {
 		r.Artifact = artifact("checkout", promotion.Value{Version: r.Artifact.Version, Digest: digest("checkout", "other")})

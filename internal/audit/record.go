@@ -222,7 +222,7 @@ func restates(r *promotion.Record, old *recordFile) bool {
 // withdrawn.
 func sameOpen(open *recorded, r *promotion.Record) bool {
 	return open != nil && open.Record.Kind != promotion.RecordWithdraw && open.Record.Promotion == r.Promotion &&
-		open.Record.Artifact.Digest == r.Artifact.Digest && open.Record.Restores == r.Restores
+		open.Record.Artifact.Digest == r.Artifact.Digest && open.Record.Restores == r.Restores && open.Record.Reverts == r.Reverts
 }
 
 func standingWords(r *recorded) string {
@@ -323,6 +323,12 @@ func (s *ledgerStep) cited(r *recorded) {
 		case to.Record.Kind != promotion.RecordLand && to.Record.Kind != promotion.RecordAdopt, to.pair() != r.pair(), rec.Artifact == nil,
 			to.Record.Artifact.Digest != rec.Artifact.Digest:
 			s.say(r, RollbackTarget, artifactWords(rec.Artifact)+" as it was live here", standingWords(to)+" in "+string(to.Record.Environment))
+		}
+	}
+	if rec.Reverts != "" {
+		change := s.statements[rec.Reverts]
+		if change == nil || change.Record.Kind != promotion.RecordAdopt || change.Record.Landed == nil || change.pair() != r.pair() || rec.Restores == "" {
+			s.say(r, RollbackTarget, "a change by hand of this pair, and what stood before it", "reverts "+rec.Reverts+", restores "+rec.Restores)
 		}
 	}
 	if rec.From != nil {

@@ -80,6 +80,7 @@ type cell struct {
 	Look            moment
 	Landed          moment
 	Settled         string
+	ByHand          string
 	PullRequest     int
 	PullRequestURL  string
 	Gates           []verdict
@@ -225,6 +226,9 @@ func (r *repository) cell(st *promotion.PairState, now time.Time) cell {
 		Rollback: st.Kind == promotion.KindRollback, Unpinned: st.Unpinned,
 		Sentence: clean(st.Sentence), Look: ahead(st.Look, now), Landed: ago(st.LandedAt, now), Settled: clean(st.Settled),
 		PullRequest: max(st.PullRequest, 0), PullRequestURL: link(st.URL),
+	}
+	if !strings.Contains(st.Sentence, st.ByHand) { // said once is enough
+		c.ByHand = clean(st.ByHand)
 	}
 	if c.PullRequest > 0 && c.PullRequestURL == "" && r.URL != "" {
 		c.PullRequestURL = fmt.Sprintf("%s/pull/%d", r.URL, c.PullRequest)

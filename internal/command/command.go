@@ -12,7 +12,7 @@
 //	/retry
 //	/quarantine [artifact] [digest] [reason…] /unquarantine [digest] <reason…>
 //	/freeze <env|all> <reason…> [until 2006-01-02T15:04Z]   /unfreeze <env|all>
-//	/adopt <reason…>
+//	/adopt [artifact in env] <reason…>
 //	/why [artifact] [in env]    /help
 package command
 
@@ -99,6 +99,9 @@ func (p *parser) parse() error {
 		}
 		return p.reason(false)
 	case "adopt":
+		if err := p.adopted(); err != nil {
+			return err
+		}
 		return p.reason(true)
 	case "quarantine":
 		if err := p.barred(); err != nil {
@@ -212,6 +215,21 @@ func (p *parser) subject() error {
 		return p.environment()
 	}
 	return nil
+}
+
+// adopted reads [artifact in env], where both words are names and a reason
+// follows. "/adopt seen in prod" is a reason.
+func (p *parser) adopted() error {
+	if len(p.words) < 4 || p.words[1] != "in" {
+		return nil
+	}
+	a, err := promotion.ParseArtifact(p.words[0])
+	if err != nil {
+		return nil //nolint:nilerr // no name: the words are the reason
+	}
+	p.words = p.words[2:]
+	p.cmd.Artifact = a
+	return p.environment()
 }
 
 // barred reads [digest].

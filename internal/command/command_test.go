@@ -105,3 +105,22 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestAdoptCanNameItsPair where the comment stands on no promotion; other words
+// are the reason.
+func TestAdoptCanNameItsPair(t *testing.T) {
+	for line, want := range map[string]promotion.Command{
+		"/adopt checkout in prod it was urgent": {Artifact: "checkout", Environment: "prod", Reason: "it was urgent"},
+		"/adopt it was urgent":                  {Reason: "it was urgent"},
+		"/adopt urgent":                         {Reason: "urgent"},
+		"/adopt seen in prod":                   {Reason: "seen in prod"},
+		"/adopt Bob's in prod for now":          {Reason: "Bob's in prod for now"},
+		"/adopt":                                {Error: "/adopt wants a reason behind it"},
+		"/adopt checkout in PROD now":           {Artifact: "checkout", Error: `"PROD" is not an environment name`},
+	} {
+		got, ok := Parse(line)
+		if !ok || got.Artifact != want.Artifact || got.Environment != want.Environment || got.Reason != want.Reason || !strings.HasPrefix(got.Error, want.Error) || (got.Error == "") != (want.Error == "") {
+			t.Errorf("%s: got %+v", line, got)
+		}
+	}
+}

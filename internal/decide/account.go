@@ -106,7 +106,7 @@ func (p *pass) land(pair promotion.Pair, c *promotion.BaseChange, governed bool)
 	}
 	land := promotion.Record{
 		Kind: promotion.RecordLand, Promotion: r.Promotion, Base: promotion.RecordBase{Ref: p.s.Base.Ref, Judged: r.Base.Judged},
-		Environment: pair.Environment, Artifact: r.Artifact, From: r.From, Restores: r.Restores, Places: c.Places[pair],
+		Environment: pair.Environment, Artifact: r.Artifact, From: r.From, Restores: r.Restores, Reverts: r.Reverts, Places: c.Places[pair],
 		PullRequest: pr, Actor: actor, Cause: promotion.Cause{Kind: "merge", ID: string(c.Commit), At: c.When}, Causers: r.Causers,
 		Approvals: r.Approvals, Gates: r.Gates, Policies: r.Policies, Children: r.Children, Reason: r.Reason,
 		Landed: &promotion.RecordLanded{Commit: c.Commit, FirstParent: first, Method: method(c, head), ByHand: !ours},
@@ -194,6 +194,9 @@ func (p *pass) adopt(pair promotion.Pair, c *promotion.BaseChange) {
 		Cause:  promotion.Cause{Kind: "merge", ID: string(c.Commit), At: c.When},
 		Landed: &promotion.RecordLanded{Commit: c.Commit, Method: method(c, ""), ByHand: true},
 	}
+	if env, ok := p.s.Pipeline.Environment(pair.Environment); ok {
+		r.ManualChanges = env.ManualChanges
+	}
 	if len(c.Parents) > 0 {
 		r.Landed.FirstParent = c.Parents[0]
 	}
@@ -220,14 +223,16 @@ func (p *pass) adopt(pair promotion.Pair, c *promotion.BaseChange) {
 }
 
 // restored finds the earlier release that a hand change brought back: the
-// version that stood before the live one was promoted, or any before that.
+// version that stood before the live one was promoted, or any before that. A
+// change by hand that nobody accepted is none: who makes it again after rung has
+// put the release back insists on it, and rolls nothing back.
 func (p *pass) restored(pair promotion.Pair, after promotion.Value) (promotion.LiveEntry, bool) {
 	was := p.live[pair]
 	if was.Land.Record.Kind != promotion.RecordLand || after.Digest == "" || was.Land.Record.Artifact.Digest == after.Digest {
 		return promotion.LiveEntry{}, false
 	}
 	for _, h := range p.earlier(pair) {
-		if a := h.Land.Record.Artifact; a != nil && a.Digest == after.Digest {
+		if a := h.Land.Record.Artifact; a != nil && a.Digest == after.Digest && !refused(&h.Land.Record) {
 			return h, true
 		}
 	}

@@ -24,9 +24,16 @@ func (p *pass) check(pr *promotion.PullRequestState, c promotion.Check) {
 // promotionCheck is the check run of a promotion: green when every gate passes,
 // red when one fails, otherwise waiting for something.
 func (p *pass) promotionCheck(pair promotion.Pair, kind string, r promotion.Record, vs []promotion.Verdict, head promotion.Hash) promotion.Check {
+	verb := prose.Promotes
+	switch {
+	case r.Reverts != "":
+		verb = prose.PutsBack
+	case kind == promotion.KindRollback:
+		verb = prose.RollsBack
+	}
 	c := promotion.Check{
 		Pair: pair, Head: head, Conclusion: "action_required",
-		Summary: prose.Check(kind, pair, p.previous(pair, r), target(r), vs, ""),
+		Summary: prose.Check(verb, pair, p.previous(pair, r), target(r), vs, ""),
 	}
 	c.Actions = []promotion.Button{{Label: "Hold", Description: "Stop promotions of this artifact here", Identifier: "hold"}}
 	if r, ok := p.freeze[pair.String()]; ok && r.Kind == promotion.RecordFreeze {

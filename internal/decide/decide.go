@@ -5,8 +5,8 @@
 // does no I/O, reads no clock (Snapshot.Now is the time) and may be called from
 // several goroutines. The same Snapshot gives the same Plan. The order of play
 // is fixed: account for what landed or was changed by hand, settle what is
-// verified, hear commands, roll back, then promote, then look at other people's
-// pull requests. A pass builds on what it has itself just recorded, so that one
+// verified, hear commands, roll back or put back what people changed, then
+// promote, then look at other people's pull requests. A pass builds on what it has itself just recorded, so that one
 // push can carry a landing and the next rung's proposal.
 //
 // What it does not do: it does not judge (gates do), build trees, sign, push or
@@ -71,9 +71,8 @@ func Decide(s *promotion.Snapshot, judges Judges) promotion.Plan {
 	// Rollbacks first: what they bar is promoted nowhere in this pass.
 	dealt := map[promotion.Pair]bool{}
 	for _, pair := range p.pairs {
-		if want := p.wants[pair]; want != nil {
-			dealt[pair] = p.rollBack(pair, want)
-		}
+		want := p.wants[pair]
+		dealt[pair] = want != nil && p.rollBack(pair, want) || p.putBack(pair)
 	}
 	for _, pair := range p.pairs {
 		if !dealt[pair] {
@@ -322,6 +321,9 @@ func (p *pass) state(st promotion.PairState) {
 	}
 	if l, ok := p.live[st.Pair]; ok {
 		st.LandedAt = l.Land.Record.IssuedAt
+		if r := l.Land.Record; r.Kind == promotion.RecordAdopt && r.Landed != nil {
+			st.ByHand = handWords(&r)
+		}
 		if l.Settle != nil {
 			st.Settled = l.Settle.Record.Outcome
 		}

@@ -65,17 +65,6 @@ func concerns(problem promotion.ConfigProblem, env promotion.Environment) bool {
 	return false
 }
 
-// manualHold holds a pair whose version was changed by hand, where its
-// environment says so, until somebody adopts it.
-func (p *pass) manualHold(pair promotion.Pair) string {
-	env, ok := p.s.Pipeline.Environment(pair.Environment)
-	r := p.live[pair].Land.Record
-	if !ok || env.ManualChanges != promotion.ManualHold || r.Kind != promotion.RecordAdopt || r.Actor.Kind != "person" || r.Cause.Kind == "comment" {
-		return ""
-	}
-	return "the version was changed by hand in " + r.Landed.Commit.Short() + "; say /adopt with a reason to go on"
-}
-
 func (p *pass) pullRequestFacts(pair promotion.Pair, head promotion.HeadState) *promotion.PullRequestFacts {
 	pr := p.pullRequest(pair)
 	if pr == nil {

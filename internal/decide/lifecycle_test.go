@@ -401,7 +401,7 @@ func TestManualChangesCanHold(t *testing.T) {
 	w.publish("1.1.0")
 	plan := w.settled()
 	w.wantLive(at(dev), "1.0.5")
-	w.wantState(plan, at(dev), promotion.PhaseOpen, "the version was changed by hand in "+commit.Short()+"; say /adopt with a reason to go on")
+	w.wantState(plan, at(dev), promotion.PhaseOpen, "the version was changed by hand by bob in "+commit.Short()+"; say /adopt with a reason to go on")
 	number := w.openPR(at(dev)).Number
 	w.say(8, bob, number, "/adopt it was an emergency")
 	plan = w.step()

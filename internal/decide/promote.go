@@ -98,6 +98,8 @@ func (p *pass) idle(pair promotion.Pair, waiting string) {
 			_, v := p.judges.Settle(*env, pair.Artifact, landedAt(live), p.s.Now, p.readings(pair))
 			st.Phase, st.Sentence, st.Look = promotion.PhaseVerifying, v.Sentence, v.Look
 		}
+	case r.Reverts != "":
+		st.Phase, st.Sentence = promotion.PhaseRolledBack, join("it was put back: "+r.Reason, waiting)
 	case r.Restores != "":
 		st.Phase = promotion.PhaseRolledBack
 	}
@@ -210,6 +212,7 @@ func (p *pass) build(pair promotion.Pair, kind string, r promotion.Record, pr *p
 	if r.From != nil {
 		about.From = r.From.Environment
 	}
+	about.Reverts = r.Reverts != ""
 	p.plan.Builds = append(p.plan.Builds, promotion.Build{
 		Pair: pair, Old: p.s.Branches[promotion.PromotionBranch(pair)], Base: p.s.Base.Head, Record: len(p.plan.Records) - 1,
 		Pin: env.Pin, Image: spec.Image, Subject: prose.Title(about), Restores: r.Restores,
@@ -284,7 +287,11 @@ func (p *pass) goOn(pair promotion.Pair) {
 		p.withdraw(pair, promotion.WithdrawAlready, promotion.Actor{Kind: "rung", Person: p.s.App})
 		return
 	case p.revoked(r):
-		p.revoke(pair, r, pr)
+		rec, _ := p.barred(r.Artifact.Digest)
+		p.revoke(pair, r, pr, promotion.WithdrawRevoked, fmt.Sprintf("%s is quarantined: %s", short(target(r)), rec.Reason))
+		return
+	case p.unwantedRevert(pair, r) != "":
+		p.revoke(pair, r, pr, promotion.WithdrawStale, p.unwantedRevert(pair, r))
 		return
 	case pr != nil && pr.State == "closed":
 		p.closed(pair, r, pr, there)
@@ -363,7 +370,7 @@ func (p *pass) pinned(pair promotion.Pair, v promotion.Value) promotion.Value {
 func (p *pass) withdraw(pair promotion.Pair, reason string, actor promotion.Actor) {
 	r := p.open[pair].Record
 	w := promotion.Record{
-		Kind: promotion.RecordWithdraw, Promotion: r.Promotion, Environment: pair.Environment, Artifact: r.Artifact, Restores: r.Restores,
+		Kind: promotion.RecordWithdraw, Promotion: r.Promotion, Environment: pair.Environment, Artifact: r.Artifact, Restores: r.Restores, Reverts: r.Reverts,
 		PullRequest: r.PullRequest, Actor: actor, Reason: reason, Base: p.base(), Cause: promotion.Cause{Kind: "review", At: p.s.Now},
 	}
 	if pr := p.pullRequest(pair); pr != nil {
@@ -387,12 +394,10 @@ func (p *pass) revoked(r promotion.Record) bool {
 
 // revoke takes the branch away, which closes the pull request and makes every
 // late merge fail; the withdraw is written once that is seen.
-func (p *pass) revoke(pair promotion.Pair, r promotion.Record, pr *promotion.PullRequestState) {
-	rec, _ := p.barred(r.Artifact.Digest)
-	text := fmt.Sprintf("%s is quarantined: %s", short(target(r)), rec.Reason)
+func (p *pass) revoke(pair promotion.Pair, r promotion.Record, pr *promotion.PullRequestState, reason, text string) {
 	if p.s.Pipeline.Mode == promotion.ModeObserve && pr != nil && pr.State == "open" {
 		text += "; mode is observe, so that the branch stays"
-		p.check(pr, promotion.Check{Pair: pair, Conclusion: "failure", Title: "Quarantined", Summary: heldSummary(text)})
+		p.check(pr, promotion.Check{Pair: pair, Conclusion: "failure", Title: "Not wanted any more", Summary: heldSummary(text)})
 		p.waitFor(pair, r, pr, text)
 		return
 	}
@@ -413,7 +418,7 @@ func (p *pass) revoke(pair promotion.Pair, r promotion.Record, pr *promotion.Pul
 		p.waitFor(pair, r, nil, text+"; the forge is asked for its pull request")
 		return
 	}
-	p.withdraw(pair, promotion.WithdrawRevoked, promotion.Actor{Kind: "rung", Person: p.s.App})
+	p.withdraw(pair, reason, promotion.Actor{Kind: "rung", Person: p.s.App})
 }
 
 // closed ends a promotion whose pull request was closed without a merge: by
@@ -521,6 +526,7 @@ func (p *pass) reopenWords(pair promotion.Pair, kind string, r promotion.Record,
 	if r.From != nil {
 		about.From = r.From.Environment
 	}
+	about.Reverts = r.Reverts != ""
 	p.plan.Opens = append(p.plan.Opens, promotion.OpenPullRequest{Pair: pair, Branch: promotion.PromotionBranch(pair), Title: prose.Title(about), Body: prose.Body(about)})
 	f := p.facts(pair, kind, r, p.s.Heads[pair])
 	j := p.judge(f)

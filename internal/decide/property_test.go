@@ -38,6 +38,7 @@ func TestWhateverHappens(t *testing.T) {
 			e.Supersede = rapid.SampledFrom([]promotion.Supersede{promotion.SupersedeAlways, promotion.SupersedeNever, promotion.SupersedeUntilApproved}).Draw(r, "supersede")
 			e.Approvals.Required = rapid.SampledFrom([]int{0, 0, 1}).Draw(r, "required")
 			e.Pin = rapid.SampledFrom([]promotion.Pin{promotion.PinDigest, promotion.PinDigest, promotion.PinTag}).Draw(r, "pin")
+			e.ManualChanges = rapid.SampledFrom([]promotion.ManualChanges{promotion.ManualAdopt, promotion.ManualHold, promotion.ManualRevert}).Draw(r, "manual")
 			if e.Pin == promotion.PinTag {
 				w.place(at(e.Name), promotion.Value{Version: "1.0.0"})
 			}
@@ -85,7 +86,7 @@ func (w *world) anything(r *rapid.T) {
 		line := rapid.SampledFrom([]string{
 			"/rollback", "/rollback checkout in %s", "/rollback checkout in %s to " + version, "/hold checkout in %s", "/resume checkout in %s", "/freeze %s no", "/unfreeze %s",
 			"/freeze all no", "/unfreeze all", "/retry", "/quarantine bad", "/quarantine " + string(digest(version)) + " bad", "/unquarantine " + string(digest(version)) + " good",
-			"/adopt fine", "/why checkout in %s", "/rollback checkout in %s force: now",
+			"/adopt fine", "/adopt checkout in %s fine enough", "/why checkout in %s", "/rollback checkout in %s force: now",
 		}).Draw(r, "line")
 		if strings.Contains(line, "%s") {
 			line = fmt.Sprintf(line, pair.Environment)
@@ -188,6 +189,9 @@ func (w *world) never(plan *promotion.Plan) {
 			w.t.Errorf("the branch of %s is built twice, or deleted as well", b.Pair)
 		}
 		built[b.Pair] = true
+		if r.Reverts != "" && w.putBackBefore(plan, b.Pair) {
+			w.t.Errorf("%s is put back again, though nobody has answered since", b.Pair)
+		}
 		for _, c := range r.Places {
 			if !strings.HasPrefix(c.Path, "environments/"+string(b.Pair.Environment)+"/") || c.Before == c.After {
 				w.t.Errorf("the promotion of %s changes %+v", b.Pair, c)
@@ -210,6 +214,26 @@ func (w *world) never(plan *promotion.Plan) {
 	if len(shown) != 3 {
 		w.t.Errorf("%d pairs are shown", len(shown))
 	}
+}
+
+// putBackBefore reports whether what stood before people changed a pair was itself
+// put back by rung.
+func (w *world) putBackBefore(plan *promotion.Plan, pair promotion.Pair) bool {
+	all := []promotion.Record{w.s.Ledger.Live[pair].Land.Record}
+	for _, e := range w.s.Ledger.History[pair] {
+		all = append(all, e.Land.Record)
+	}
+	for _, r := range plan.Records {
+		if r.Environment == pair.Environment && (r.Kind == promotion.RecordLand || r.Kind == promotion.RecordAdopt) {
+			all = slices.Insert(all, 0, r)
+		}
+	}
+	for _, r := range all {
+		if r.Kind != promotion.RecordAdopt || r.Landed == nil || r.Cause.Kind == "comment" || r.Restores != "" {
+			return r.Reverts != ""
+		}
+	}
+	return false
 }
 
 // restsOnItsRecord holds one merge to its authorisation.

@@ -137,8 +137,8 @@ func (p *pass) lastGood(pair promotion.Pair, want *rollback) (promotion.LiveEntr
 		if a == nil || a.Digest == "" || a.Digest == want.bad.Digest {
 			continue
 		}
-		if want.version != "" && a.Version != want.version {
-			continue
+		if want.version != "" && a.Version != want.version || want.version == "" && refused(&h.Land.Record) {
+			continue // another version, or one that people put there and nobody accepted
 		}
 		_, barred := p.barred(a.Digest)
 		barred = barred || p.unwanted(a.Digest)

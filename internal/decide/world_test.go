@@ -297,7 +297,7 @@ func (w *world) append(plan *promotion.Plan) []promotion.LedgerEntry {
 		if r.From != nil {
 			r.From = &promotion.RecordFrom{Environment: r.From.Environment, Statement: resolve(r.From.Statement)}
 		}
-		r.Restores = resolve(r.Restores)
+		r.Restores, r.Reverts = resolve(r.Restores), resolve(r.Reverts)
 		e := w.entry(r)
 		entries = append(entries, e)
 		w.keep(r, e)

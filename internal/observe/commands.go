@@ -135,7 +135,7 @@ func (p *pass) click(h hint.Hint) {
 }
 
 // subjectOf is the promotion that a pull request carries: open, live, or landed
-// earlier.
+// earlier; or the one pair whose live version people changed by it.
 func (p *pass) subjectOf(number int) *promotion.CommandSubject {
 	if number == 0 {
 		return nil
@@ -161,7 +161,17 @@ func (p *pass) subjectOf(number int) *promotion.CommandSubject {
 			}
 		}
 	}
-	return nil
+	var changed *promotion.CommandSubject
+	for pair, live := range p.s.Ledger.Live {
+		r := live.Land.Record
+		if r.Kind == promotion.RecordAdopt && r.PullRequest != nil && r.PullRequest.Number == number {
+			if changed != nil {
+				return nil // it changed several: the command must name one
+			}
+			changed = subject(pair, &r, true)
+		}
+	}
+	return changed
 }
 
 func subject(pair promotion.Pair, r *promotion.Record, landed bool) *promotion.CommandSubject {

@@ -167,12 +167,16 @@ func (p *pass) history(ctx context.Context) error {
 			_, barred = p.s.Ledger.Barred(a.Digest)
 		}
 		changed := slices.ContainsFunc(p.s.Base.Changes, func(c promotion.BaseChange) bool { return len(c.Places[pair]) > 0 })
-		if good && !barred && !changed && !wanted {
+		put := p.putBack(pair, live.Land.Record)
+		if good && !barred && !changed && !wanted && !put {
 			continue
 		}
 		enough := func(e promotion.LiveEntry) bool {
 			if wanted || barred || changed {
 				return false
+			}
+			if put {
+				return !changedByHand(e.Land.Record)
 			}
 			return e.Land.Record.Kind == promotion.RecordLand && e.Settle != nil && e.Settle.Record.Outcome == promotion.SettledGood
 		}
@@ -189,8 +193,24 @@ func (p *pass) history(ctx context.Context) error {
 		if wanted || barred || changed || !good {
 			p.serves(ctx, pair, entries, wanted)
 		}
+		if i := slices.IndexFunc(entries, func(e promotion.LiveEntry) bool { return !changedByHand(e.Land.Record) }); i >= 0 && (put || changed) {
+			p.serves(ctx, pair, entries[i:i+1], false) // what stood before people changed it
+		}
 	}
 	return nil
+}
+
+// putBack reports whether rung may have to put back what stood before a pair's
+// newest record.
+func (p *pass) putBack(pair promotion.Pair, r promotion.Record) bool {
+	env, ok := p.s.Pipeline.Environment(pair.Environment)
+	return ok && env.ManualChanges == promotion.ManualRevert && changedByHand(r)
+}
+
+// changedByHand reports whether a record is of a version that people changed and
+// that nobody has adopted by a command.
+func changedByHand(r promotion.Record) bool {
+	return r.Kind == promotion.RecordAdopt && r.Landed != nil && r.Cause.Kind != "comment"
 }
 
 // rollbackWanted reports whether a command may ask for an earlier release.

@@ -132,8 +132,8 @@ type settingsFile struct {
 	// alone.
 	Pin located[string] `yaml:"pin" jsonschema:"enum=digest,enum=tag,default=digest"`
 	// What happens when people change a version by hand: record it and go on,
-	// or hold until somebody says /adopt.
-	ManualChanges located[string] `yaml:"manualChanges" jsonschema:"enum=adopt,enum=hold,default=adopt"`
+	// hold until somebody says /adopt, or put back, once, what stood before.
+	ManualChanges located[string] `yaml:"manualChanges" jsonschema:"enum=adopt,enum=hold,enum=revert,default=adopt"`
 	// Whether a release that turns out bad goes back by itself or asks.
 	Rollback located[string] `yaml:"rollback" jsonschema:"enum=auto,enum=ask,default=ask"`
 	// Hold promotions unless the base branch's rules require the check rung from

@@ -146,6 +146,8 @@ type PairState struct {
 	// LandedAt and Settled are of what is live.
 	LandedAt time.Time `json:"landedAt,omitzero"`
 	Settled  string    `json:"settled,omitempty"`
+	// ByHand says who changed what is live by hand, and who adopted it.
+	ByHand string `json:"byHand,omitempty"`
 	// Target is the version of the open or wanted promotion.
 	Target      Value     `json:"target,omitzero"`
 	Kind        string    `json:"kind,omitempty"`

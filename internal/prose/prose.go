@@ -164,10 +164,15 @@ type Promotion struct {
 	Reason      string
 	BaseName    string
 	LedgerFirst promotion.Hash
+	// Reverts is true when it takes a change by hand back; Reason says whose.
+	Reverts bool
 }
 
 // Title is the pull request's title.
 func Title(p Promotion) string {
+	if p.Reverts {
+		return fmt.Sprintf("Put %s in %s back to %s", p.Pair.Artifact, p.Pair.Environment, p.After.Version)
+	}
 	if p.Kind == promotion.KindRollback {
 		return fmt.Sprintf("Roll back %s in %s to %s", p.Pair.Artifact, p.Pair.Environment, p.After.Version)
 	}
@@ -179,13 +184,17 @@ func Title(p Promotion) string {
 // are known only once both exist.
 func Body(p Promotion) string {
 	var b strings.Builder
-	if p.Kind == promotion.KindRollback {
+	switch {
+	case p.Reverts:
+		fmt.Fprintf(&b, "Puts **%s** in **%s** back from %s to %s, which stood before: %s. rung.yaml says `manualChanges: revert` here. It is done once: if the version is changed by hand again, rung leaves it.\n\n",
+			p.Pair.Artifact, p.Pair.Environment, Value(p.Before), Value(p.After), strings.TrimSuffix(Text(p.Reason, 512), "."))
+	case p.Kind == promotion.KindRollback:
 		fmt.Fprintf(&b, "Brings **%s** in **%s** back from %s to %s, the last good release.", p.Pair.Artifact, p.Pair.Environment, Value(p.Before), Value(p.After))
 		if p.Reason != "" {
 			fmt.Fprintf(&b, " Reason: %s.", strings.TrimSuffix(Text(p.Reason, 512), "."))
 		}
 		b.WriteString(" The digest that is rolled back is quarantined: no promotion brings it back until somebody says `/unquarantine`.\n\n")
-	} else {
+	default:
 		from := ""
 		if p.From != "" {
 			from = fmt.Sprintf(" It comes from **%s**.", p.From)
@@ -209,7 +218,11 @@ func Body(p Promotion) string {
 	if p.Kind != promotion.KindRollback {
 		b.WriteString(" " + Approvers(p.Approvals))
 	}
-	b.WriteString(" Close it to veto this version here.\n\n")
+	if p.Reverts {
+		b.WriteString(" To keep what was changed by hand, close it or comment `/adopt` with a reason.\n\n")
+	} else {
+		b.WriteString(" Close it to veto this version here.\n\n")
+	}
 	b.WriteString("**How to go back.** Comment `/rollback` here, before or after it is merged. `/help` lists the other commands.\n\n")
 	fmt.Fprintf(&b, "<details><summary>Check the signatures with stock git</summary>\n\nIn a clone of this repository (bash; compare the fingerprint with the one your platform team published):\n\n```bash\n%s```\n\n</details>\n", StockCheck())
 	return b.String()
@@ -247,12 +260,15 @@ G=(git --no-replace-objects -c gpg.ssh.allowedSignersFile=signers -c gpg.minTrus
 `
 }
 
-// Check is the summary of a promotion's check run.
-func Check(kind string, pair promotion.Pair, before, after promotion.Value, vs []promotion.Verdict, ledger promotion.Hash) string {
-	verb := "Promotes"
-	if kind == promotion.KindRollback {
-		verb = "Rolls back"
-	}
+// What a promotion does, as its check run says.
+const (
+	Promotes  = "Promotes"
+	RollsBack = "Rolls back"
+	PutsBack  = "Puts back"
+)
+
+// Check is the summary of a promotion's check run; verb is what it does.
+func Check(verb string, pair promotion.Pair, before, after promotion.Value, vs []promotion.Verdict, ledger promotion.Hash) string {
 	s := fmt.Sprintf("%s **%s** in **%s**: %s → %s\n\n%s\nrung looks again whenever something changes, and at the times that its board shows.\n",
 		verb, pair.Artifact, pair.Environment, Value(before), Value(after), Verdicts(vs))
 	if ledger != "" {
@@ -273,7 +289,7 @@ func Help() string {
 | '/quarantine [digest] [reason]' | bar a digest everywhere | write |
 | '/unquarantine [digest] <reason>' | lift that | an eligible approver who did not cause it |
 | '/freeze <environment or all> <reason> [until time]', '/unfreeze' | close an environment for promotions; rollbacks still work | maintain |
-| '/adopt <reason>' | accept what was changed by hand | maintain |
+| '/adopt [artifact in environment] <reason>' | keep what was changed by hand, and go on from there | maintain |
 | '/why [artifact] [in environment]' | say what holds a promotion | read |
 | '/help' | this | read |
 `, "'", "`")
@@ -282,6 +298,9 @@ func Help() string {
 // Why explains the state of one pair: the answer to /why.
 func Why(st promotion.PairState) string {
 	s := fmt.Sprintf("**%s** in **%s** runs %s: %s.", st.Pair.Artifact, st.Pair.Environment, Value(st.Live), Text(st.Phase, 64))
+	if st.ByHand != "" && !strings.Contains(st.Sentence, st.ByHand) {
+		s += fmt.Sprintf(" The version was %s.", strings.TrimSuffix(Text(st.ByHand, 600), "."))
+	}
 	if st.Target != (promotion.Value{}) {
 		s += fmt.Sprintf(" Wanted: %s", Value(st.Target))
 		if st.PullRequest != 0 {
