@@ -33,47 +33,51 @@ type act struct {
 }
 
 var acts = map[string]act{
-	"publish":       {"publish ARTIFACT VERSION [like OTHER|again]: push an image", [2]int{2, 4}, doPublish},
-	"unpublish":     {"unpublish ARTIFACT VERSION: the registry forgets it", [2]int{2, 2}, doUnpublish},
-	"dispatch":      {"dispatch ARTIFACT VERSION by PERSON: tell rung of it", [2]int{4, 4}, doDispatch},
-	"review":        {"review PERSON approve|reject|comment PR", [2]int{3, 3}, doReview},
-	"dismiss":       {"dismiss PERSON PR REVIEW", [2]int{3, 3}, doDismiss},
-	"comment":       {"comment PERSON PR TEXT", [2]int{3, 3}, doComment},
-	"edit-comment":  {"edit-comment PERSON COMMENT TEXT", [2]int{3, 3}, doEditComment},
-	"merge":         {"merge PERSON PR [squash|rebase]", [2]int{2, 3}, doMerge},
-	"close":         {"close PERSON PR", [2]int{2, 2}, doClose},
-	"reopen":        {"reopen PERSON PR", [2]int{2, 2}, doReopen},
-	"update-branch": {"update-branch PERSON PR", [2]int{2, 2}, doUpdateBranch},
-	"revert":        {"revert PERSON PR: the Revert button, and PR is the new one", [2]int{2, 2}, doRevert},
-	"click":         {"click PERSON PR IDENTIFIER: a button of the check", [2]int{3, 3}, doClick},
-	"push":          {"push PERSON DIRECTORY [BRANCH]: commit the script's files", [2]int{2, 3}, doPush},
-	"propose":       {"propose PERSON DIRECTORY TITLE: the same as a pull request", [2]int{3, 3}, doPropose},
-	"edit":          {"edit PERSON ENVIRONMENT ARTIFACT VERSION [pull]: change a version by hand", [2]int{4, 5}, doEdit},
-	"delete-branch": {"delete-branch PERSON BRANCH", [2]int{2, 2}, doDeleteBranch},
-	"permission":    {"permission PERSON ROLE", [2]int{2, 2}, doPermission},
-	"rules":         {"rules FILE: replace the branch rules; none takes them away", [2]int{1, 1}, doRules},
-	"status":        {"status main|PR NAME STATE: a commit status by the App ci", [2]int{3, 3}, doStatus},
-	"check-run":     {"check-run main|PR NAME CONCLUSION APP", [2]int{4, 4}, doCheckRun},
-	"health":        {"health PATH ok|bad: what the health server answers there", [2]int{2, 2}, doHealth},
-	"webhooks":      {"webhooks ok|duplicate|reorder|drop|lose", [2]int{1, 1}, doWebhooks},
-	"sweep":         {"sweep: rung looks for lost deliveries now", [2]int{0, 0}, doSweep},
-	"ledger":        {"ledger delete|reset|restore", [2]int{1, 1}, doLedger},
-	"restart":       {"restart [-wipe]: without the data directory", [2]int{0, 1}, doRestart},
-	"repository":    {"repository OWNER/NAME: another one of carol's, with the App", [2]int{1, 1}, doRepository},
-	"dispatch-from": {"dispatch-from OWNER/NAME ARTIFACT VERSION by PERSON: tell rung from there", [2]int{5, 5}, doDispatchFrom},
-	"fault":         {"fault KIND [ROUTE]: the next such request goes wrong", [2]int{1, 2}, doFault},
-	"mergeable":     {"mergeable unknown COUNT: for so many readings", [2]int{2, 2}, doMergeable},
-	"installation":  {"installation suspend|unsuspend|remove|add", [2]int{1, 1}, doInstallation},
-	"permissions":   {"permissions all|NAME=LEVEL…: what the App is granted", [2]int{1, 9}, doPermissions},
-	"default":       {"default BRANCH: make it from main, and the default", [2]int{1, 1}, doDefault},
-	"rename":        {"rename OWNER/NAME: the GitOps repository", [2]int{1, 1}, doRename},
-	"visibility":    {"visibility public|private", [2]int{1, 1}, doVisibility},
-	"archive":       {"archive on|off", [2]int{1, 1}, doArchive},
-	"expire-tokens": {"expire-tokens: as if an hour had passed", [2]int{0, 0}, doExpireTokens},
-	"rewind":        {"rewind PERSON: force main back by a commit", [2]int{1, 1}, doRewind},
-	"forget-counts": {"forget-counts: count what is asked of GitHub anew", [2]int{0, 0}, doForgetCounts},
-	"redeliver":     {"redeliver EVENT: the webhooks of that event once more, under their ids", [2]int{1, 1}, doRedeliver},
-	"post":          {"post STATUS FILE unsigned|forged|signed EVENT: a webhook by hand, and its answer", [2]int{4, 4}, doPost},
+	"publish":          {"publish ARTIFACT VERSION [like OTHER|again]: push an image", [2]int{2, 4}, doPublish},
+	"unpublish":        {"unpublish ARTIFACT VERSION: the registry forgets it", [2]int{2, 2}, doUnpublish},
+	"dispatch":         {"dispatch ARTIFACT VERSION by PERSON: tell rung of it", [2]int{4, 4}, doDispatch},
+	"review":           {"review PERSON approve|reject|comment PR", [2]int{3, 3}, doReview},
+	"dismiss":          {"dismiss PERSON PR REVIEW", [2]int{3, 3}, doDismiss},
+	"comment":          {"comment PERSON PR TEXT", [2]int{3, 3}, doComment},
+	"edit-comment":     {"edit-comment PERSON COMMENT TEXT", [2]int{3, 3}, doEditComment},
+	"merge":            {"merge PERSON PR [squash|rebase]", [2]int{2, 3}, doMerge},
+	"close":            {"close PERSON PR", [2]int{2, 2}, doClose},
+	"reopen":           {"reopen PERSON PR", [2]int{2, 2}, doReopen},
+	"update-branch":    {"update-branch PERSON PR", [2]int{2, 2}, doUpdateBranch},
+	"revert":           {"revert PERSON PR: the Revert button, and PR is the new one", [2]int{2, 2}, doRevert},
+	"click":            {"click PERSON PR IDENTIFIER: a button of the check", [2]int{3, 3}, doClick},
+	"push":             {"push PERSON DIRECTORY [BRANCH]: commit the script's files", [2]int{2, 3}, doPush},
+	"propose":          {"propose PERSON DIRECTORY TITLE: the same as a pull request", [2]int{3, 3}, doPropose},
+	"edit":             {"edit PERSON ENVIRONMENT ARTIFACT VERSION [pull]: change a version by hand", [2]int{4, 5}, doEdit},
+	"delete-branch":    {"delete-branch PERSON BRANCH", [2]int{2, 2}, doDeleteBranch},
+	"permission":       {"permission PERSON ROLE", [2]int{2, 2}, doPermission},
+	"rules":            {"rules FILE: replace the branch rules; none takes them away", [2]int{1, 1}, doRules},
+	"status":           {"status main|PR NAME STATE: a commit status by the App ci", [2]int{3, 3}, doStatus},
+	"check-run":        {"check-run main|PR NAME CONCLUSION APP", [2]int{4, 4}, doCheckRun},
+	"health":           {"health PATH ok|bad: what the health server answers there", [2]int{2, 2}, doHealth},
+	"webhooks":         {"webhooks ok|duplicate|reorder|drop|lose", [2]int{1, 1}, doWebhooks},
+	"sweep":            {"sweep: rung looks for lost deliveries now", [2]int{0, 0}, doSweep},
+	"ledger":           {"ledger delete|reset|restore", [2]int{1, 1}, doLedger},
+	"restart":          {"restart [-wipe]: without the data directory", [2]int{0, 1}, doRestart},
+	"repository":       {"repository OWNER/NAME: another one of carol's, with the App", [2]int{1, 1}, doRepository},
+	"dispatch-from":    {"dispatch-from OWNER/NAME ARTIFACT VERSION by PERSON: tell rung from there", [2]int{5, 5}, doDispatchFrom},
+	"release":          {"release OWNER/NAME VERSION by PERSON: publish a release there", [2]int{4, 4}, doRelease},
+	"package":          {"package OWNER/NAME ARTIFACT VERSION by PERSON: GitHub tells of an image there", [2]int{5, 5}, doPackage},
+	"workflow":         {"workflow OWNER/NAME CONCLUSION by PERSON: a run on main ends", [2]int{4, 4}, doWorkflow},
+	"empty-repository": {"empty-repository OWNER/NAME: without a commit, with the App", [2]int{1, 1}, doEmptyRepository},
+	"fault":            {"fault KIND [ROUTE]: the next such request goes wrong", [2]int{1, 2}, doFault},
+	"mergeable":        {"mergeable unknown COUNT: for so many readings", [2]int{2, 2}, doMergeable},
+	"installation":     {"installation suspend|unsuspend|remove|add", [2]int{1, 1}, doInstallation},
+	"permissions":      {"permissions all|NAME=LEVEL…: what the App is granted", [2]int{1, 9}, doPermissions},
+	"default":          {"default BRANCH: make it from main, and the default", [2]int{1, 1}, doDefault},
+	"rename":           {"rename OWNER/NAME: the GitOps repository", [2]int{1, 1}, doRename},
+	"visibility":       {"visibility public|private", [2]int{1, 1}, doVisibility},
+	"archive":          {"archive on|off", [2]int{1, 1}, doArchive},
+	"expire-tokens":    {"expire-tokens: as if an hour had passed", [2]int{0, 0}, doExpireTokens},
+	"rewind":           {"rewind PERSON: force main back by a commit", [2]int{1, 1}, doRewind},
+	"forget-counts":    {"forget-counts: count what is asked of GitHub anew", [2]int{0, 0}, doForgetCounts},
+	"redeliver":        {"redeliver EVENT: the webhooks of that event once more, under their ids", [2]int{1, 1}, doRedeliver},
+	"post":             {"post STATUS FILE unsigned|forged|signed EVENT: a webhook by hand, and its answer", [2]int{4, 4}, doPost},
 }
 
 func doPublish(_ context.Context, w *world, args []string) (map[string]string, error) {
@@ -397,6 +401,37 @@ func doRepository(ctx context.Context, w *world, args []string) (map[string]stri
 
 func doDispatchFrom(_ context.Context, w *world, args []string) (map[string]string, error) {
 	return nil, w.emu.Dispatch(args[0], args[4], "artifact-published", map[string]any{"artifact": args[1], "version": args[2]})
+}
+
+func doRelease(ctx context.Context, w *world, args []string) (map[string]string, error) {
+	return nil, w.emu.PublishRelease(ctx, args[0], args[3], args[1], "What is new.")
+}
+
+func doPackage(ctx context.Context, w *world, args []string) (map[string]string, error) {
+	digest, err := w.published(args[1] + ":" + args[2])
+	if err != nil {
+		return nil, err
+	}
+	// One event for the manifest of each architecture comes without a tag.
+	for _, tag := range []string{"", args[2]} {
+		p := githubemu.Package{Repository: args[0], Person: args[4], Name: args[1], Digest: digest, Tag: tag, Host: host(w.registry)}
+		if err := w.emu.PublishPackage(ctx, p); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+func doWorkflow(ctx context.Context, w *world, args []string) (map[string]string, error) {
+	return nil, w.emu.FinishWorkflow(ctx, args[0], args[3], "build", "main", args[1])
+}
+
+func doEmptyRepository(ctx context.Context, w *world, args []string) (map[string]string, error) {
+	if err := w.emu.CreateRepository(ctx, githubemu.RepositorySeed{Name: args[0], Public: true}); err != nil {
+		return nil, err
+	}
+	_, err := w.emu.Install("acme", args[0])
+	return nil, err
 }
 
 func doFault(_ context.Context, w *world, args []string) (map[string]string, error) {

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/rungbot/rung/internal/doors/github"
+	"github.com/rungbot/rung/internal/hint"
 	"github.com/rungbot/rung/internal/promotion"
 	"github.com/rungbot/rung/internal/queue"
 )
@@ -17,6 +18,8 @@ import (
 type routes struct {
 	mu    sync.Mutex
 	repos map[int64]*route
+	// listed is true once it is known which repositories there are.
+	listed bool
 }
 
 type route struct {
@@ -31,13 +34,14 @@ type route struct {
 
 func newRoutes() *routes { return &routes{repos: map[int64]*route{}} }
 
-var errNotReady = errors.New("rung has not looked at every repository yet")
+var errNotReady = errors.New("rung does not know yet which repositories it has")
 
 // discovered replaces what repositories there are. Those of suspended
 // installations can't be listed; they are kept for the day that they are back.
 func (r *routes) discovered(all []promotion.Repository, suspended map[int64]bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.listed = true
 	present := map[int64]bool{}
 	for _, repo := range all {
 		present[repo.ID] = true
@@ -102,19 +106,21 @@ func (r *routes) all() []promotion.Repository {
 	return all
 }
 
-// RepositoriesFor implements github.Routes.
+// RepositoriesFor implements github.Routes. A repository that was not looked at yet,
+// or can't be, is told as well: whether the event may announce something there is
+// judged by the pass that reads its configuration. One that fails holds up no other.
 func (r *routes) RepositoriesFor(installation int64, about github.Published) ([]int64, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !r.listed {
+		return nil, errNotReady
+	}
 	var ids []int64
 	for id, route := range r.repos {
 		if route.repository.Installation != installation {
 			continue
 		}
-		if !route.looked {
-			return nil, errNotReady
-		}
-		if slices.ContainsFunc(route.artifacts, func(a promotion.ArtifactSpec) bool { return announces(&route.repository, &a, about) }) {
+		if !route.looked || slices.ContainsFunc(route.artifacts, func(a promotion.ArtifactSpec) bool { return announces(&route.repository, &a, about) }) {
 			ids = append(ids, id)
 		}
 	}
@@ -129,7 +135,7 @@ func announces(repo *promotion.Repository, a *promotion.ArtifactSpec, about gith
 	if !named {
 		return false
 	}
-	return about.PublisherID == repo.ID || slices.ContainsFunc(a.Publishers, func(p string) bool { return strings.EqualFold(p, about.Publisher) })
+	return hint.Entitled(about.Publisher, about.PublisherID, repo.ID, a.Publishers)
 }
 
 // Configured implements github.Routes.

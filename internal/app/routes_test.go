@@ -10,17 +10,18 @@ import (
 
 func TestAnUnreadableConfigurationKeepsItsRoutes(t *testing.T) {
 	r := newRoutes()
-	r.discovered([]promotion.Repository{{ID: 1, Installation: 7, Owner: "acme", Name: "environments"}}, nil)
 	about := github.Published{Artifact: "checkout", PublisherID: 1}
 	if _, err := r.RepositoriesFor(7, about); err == nil {
-		t.Error("an event is routed before the repository was looked at")
+		t.Error("an event is routed before it is known which repositories there are")
 	}
+	r.discovered([]promotion.Repository{{ID: 1, Installation: 7, Owner: "acme", Name: "environments"}}, nil)
 	want := func(n int, why string) {
 		t.Helper()
 		if ids, err := r.RepositoriesFor(7, about); err != nil || len(ids) != n {
 			t.Errorf("%s: it goes to %v, %v; want %d", why, ids, err, n)
 		}
 	}
+	want(1, "not looked at yet")
 	r.known(1, true, []promotion.ArtifactSpec{{Name: "checkout", Image: "ghcr.io/acme/checkout"}})
 	want(1, "configured")
 	r.known(1, true, nil)

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,13 +70,15 @@ func pause(ctx context.Context, d time.Duration) bool {
 // Redeliver reads GitHub's list of deliveries since a time and takes in those
 // that this service has not seen: their payloads are read from GitHub, so they
 // go through the same door as a webhook. One that can't be taken, ever, is left
-// out; any other error means that not all were taken.
+// out; one that can't be taken now holds up no other, and the error says that not
+// all were taken.
 func (a *App) Redeliver(ctx context.Context, since time.Time) error {
 	deliveries, err := a.forge.Deliveries(ctx, since)
 	if err != nil {
 		return err
 	}
 	taken := map[string]bool{}
+	var failed error
 	for _, d := range deliveries {
 		if taken[d.GUID] || d.Event == "ping" {
 			continue
@@ -101,8 +104,11 @@ func (a *App) Redeliver(ctx context.Context, since time.Time) error {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("delivery %s: %w", full.GUID, err)
+			failed = cmp.Or(failed, fmt.Errorf("delivery %s: %w", full.GUID, err))
 		}
+	}
+	if failed != nil {
+		return failed
 	}
 	a.swept.Store(true)
 	return nil

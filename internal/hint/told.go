@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rungbot/rung/internal/promotion"
@@ -22,6 +23,19 @@ func (h Hint) About(name promotion.Artifact, image string) bool {
 		return h.Image == image
 	}
 	return true
+}
+
+// By reports whether an announcement comes from where an artifact may be announced:
+// the GitOps repository itself, or one of the artifact's publishers.
+func (h Hint) By(repository int64, publishers []string) bool {
+	return Entitled(h.Publisher, h.PublisherID, repository, publishers)
+}
+
+// Entitled reports whether the repository in which an event happened, "owner/name"
+// and its number, may announce an artifact of a GitOps repository.
+func Entitled(publisher string, publisherID, repository int64, publishers []string) bool {
+	return publisherID != 0 && publisherID == repository ||
+		slices.ContainsFunc(publishers, func(p string) bool { return publisher != "" && strings.EqualFold(p, publisher) })
 }
 
 // Told adds an announcement to those that are known, oldest first. What the same

@@ -131,7 +131,11 @@ func (o *Observer) Observe(ctx context.Context, hints []hint.Hint) (*promotion.S
 		{"pull requests", p.impacts},
 		{"people", p.people},
 	} {
-		if err := step.do(ctx); err != nil {
+		err := step.do(ctx)
+		if errors.Is(err, errEmpty) {
+			return p.s, nil
+		}
+		if err != nil {
 			return nil, fmt.Errorf("observe %s of %s: %w", step.name, o.Repository.FullName(), p.explained(ctx, err))
 		}
 		if !p.s.Configured && step.name == "configuration" {
@@ -153,15 +157,19 @@ func (p *pass) explained(ctx context.Context, err error) error {
 	return err
 }
 
+// errEmpty is for a repository without a commit: nothing is configured there.
+var errEmpty = errors.New("the repository is empty")
+
 // branches finds where the branches stand.
 func (p *pass) branches(ctx context.Context) error {
-	if p.mem.base == "" {
+	fresh := p.mem.base == ""
+	if fresh {
 		state, err := p.Forge.Read(ctx, forge.Query{Repository: p.Repository})
 		if err != nil {
 			return err
 		}
 		if state.DefaultBranch == "" {
-			return errors.New("the repository is empty: it has no default branch")
+			return errEmpty
 		}
 		p.mem.base = "refs/heads/" + state.DefaultBranch
 	}
@@ -173,6 +181,9 @@ func (p *pass) branches(ctx context.Context) error {
 	if head == "" {
 		gone := p.mem.base
 		p.mem.base = "" // renamed: resolved anew in the next pass
+		if fresh && p.mem.configKey == "" {
+			return errEmpty // the default branch is only a name, as in a new repository
+		}
 		return fmt.Errorf("the base branch %s is gone", strings.TrimPrefix(gone, "refs/heads/"))
 	}
 	p.refs = refs

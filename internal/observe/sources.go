@@ -136,10 +136,11 @@ func below(rule *pipeline.Versions, v promotion.Version, live []promotion.Versio
 }
 
 // announce adds who and what published a release, as its events said: all who
-// announced it are causers, the newest event is its cause.
+// announced it are causers, the newest event is its cause. Who may announce is judged
+// here: an event that came before the configuration was read was sent on unjudged.
 func (p *pass) announce(spec *promotion.ArtifactSpec, r *promotion.Release) {
 	for _, h := range p.mem.told {
-		if h.Version != r.Version || !h.About(spec.Name, spec.Image) {
+		if h.Version != r.Version || !h.About(spec.Name, spec.Image) || !h.By(p.Repository.ID, spec.Publishers) {
 			continue
 		}
 		r.Cause = promotion.Cause{Kind: "event", ID: h.Delivery, At: h.At}
