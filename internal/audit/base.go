@@ -26,6 +26,9 @@ type baseWalk struct {
 	pipeline *promotion.Pipeline
 	// judged are the landed commits that a step dealt with.
 	judged map[oid]bool
+	// lost are commits that cite what the ledger lost, which LEDGER_REWIND says:
+	// no record can be asked for then.
+	lost map[oid]bool
 	// promised are the open authorize records that no step has used yet.
 	promised map[promotion.Pair]*recorded
 }
@@ -34,7 +37,7 @@ type baseWalk struct {
 // configuration that it met.
 func (v *verifier) judgeBase(ctx context.Context, l *ledgerWalk, head oid) (*promotion.Pipeline, error) {
 	b := &baseWalk{
-		verifier: v, ledger: l, head: head, parents: map[oid][]oid{}, position: map[oid]int{}, judged: map[oid]bool{}, promised: map[promotion.Pair]*recorded{},
+		verifier: v, ledger: l, head: head, parents: map[oid][]oid{}, position: map[oid]int{}, judged: map[oid]bool{}, lost: map[oid]bool{}, promised: map[promotion.Pair]*recorded{},
 	}
 	for _, f := range l.files {
 		if r := f.newest(); r != nil && r.Record.Kind == promotion.RecordAuthorize {
@@ -270,6 +273,9 @@ func (b *baseWalk) attested(s step) error {
 	if err != nil {
 		return err
 	}
+	if err := b.disguised(s, changes, p); err != nil {
+		return err
+	}
 	touched, governing := split(changes, p)
 	seen, err := b.placeChanges(touched, p)
 	if err != nil {
@@ -298,12 +304,8 @@ func (b *baseWalk) attested(s step) error {
 		mismatch = mismatch || !ok
 	}
 	for _, pair := range sortedPairs(seen) {
-		if byPair[pair] == nil {
-			code := UnattestedChange
-			if len(lands) > 0 {
-				code = ChangeMismatch // a merge that changes more than was promoted
-			}
-			b.about(s, pair, code, "a land or adopt record", changeWords(seen[pair]))
+		if byPair[pair] == nil && !b.unrecordable(s) {
+			b.about(s, pair, unrecorded(pair, lands), "a land or adopt record", changeWords(seen[pair]))
 			mismatch = true
 		}
 	}
@@ -311,6 +313,27 @@ func (b *baseWalk) attested(s step) error {
 		return nil
 	}
 	return b.landed(s, p, lands, changes, touched, governing, mismatch)
+}
+
+// unrecorded is the code of a pair that a step changes and no record of it names:
+// rung reached beyond the environment that it promoted into, a promotion brought
+// more along, or nothing is said at all.
+func unrecorded(pair promotion.Pair, lands []*recorded) Code {
+	here := func(r *recorded) bool { return r.Record.Environment == pair.Environment }
+	ours := func(r *recorded) bool { return !r.Record.Landed.ByHand }
+	switch {
+	case len(lands) == 0:
+		return UnattestedChange
+	case slices.ContainsFunc(lands, ours) && !slices.ContainsFunc(lands, here):
+		return PathScope
+	}
+	return ChangeMismatch
+}
+
+// unrecordable reports whether a step is a promotion whose records the ledger
+// lost.
+func (b *baseWalk) unrecordable(s step) bool {
+	return b.lost[s.after.id] || slices.ContainsFunc(s.after.parents, func(id oid) bool { return b.lost[id] })
 }
 
 // pending judges a step that the ledger doesn't cover yet.
@@ -326,6 +349,9 @@ func (b *baseWalk) pending(s step) error {
 	}
 	changes, err := b.diff(s.before.tree, s.after.tree)
 	if err != nil {
+		return err
+	}
+	if err := b.disguised(s, changes, p); err != nil {
 		return err
 	}
 	touched, governing := split(changes, p)
@@ -358,6 +384,9 @@ func (b *baseWalk) pending(s step) error {
 		if promised {
 			delete(b.promised, pair)
 			b.about(s, pair, LandPending, "a land record, soon", changeWords(seen[pair]))
+			continue
+		}
+		if b.unrecordable(s) {
 			continue
 		}
 		b.about(s, pair, UnattestedChange, "an open authorize that promises it", changeWords(seen[pair]))

@@ -71,6 +71,7 @@ func (b *baseWalk) claim(c *commit) error {
 	}
 	at, ok := parseOID(t.Ledger)
 	if _, there := b.ledger.index[at]; !ok || !there {
+		b.lost[c.id] = true
 		b.find(Finding{Code: LedgerRewind, Object: c.id.String(), Expected: "ledger commit " + string(t.Ledger), Found: "not in the ledger"})
 		return nil
 	}

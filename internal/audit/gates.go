@@ -49,8 +49,8 @@ func (b *baseWalk) authorizations() error {
 		if text != "" {
 			say(PolicyMismatch, "the policies at "+id.String(), text)
 		}
-		if n := approvals(rec); rec.Restores == "" && n < env.Approvals.Required {
-			say(ApprovalMismatch, fmt.Sprintf("%d approvals of the head by people who did not cause it", env.Approvals.Required), fmt.Sprint(n))
+		if n := approvals(rec, env.Approvals); rec.Restores == "" && n < env.Approvals.Required {
+			say(ApprovalMismatch, fmt.Sprintf("%d approvals of the head by people who may and did not cause it", env.Approvals.Required), fmt.Sprint(n))
 		}
 	}
 	return nil
@@ -82,17 +82,31 @@ func (b *baseWalk) policyProblem(tree oid, env *promotion.EnvironmentSpec, rec *
 	return "", nil
 }
 
-// approvals counts the people who approved the head and did not cause the
-// promotion.
-func approvals(rec *promotion.Record) int {
+// approvals counts the people who approved the head, may by the rule, and did not
+// cause the promotion.
+func approvals(rec *promotion.Record, rule promotion.ApprovalRule) int {
 	var people []promotion.Person
 	for _, a := range rec.Approvals {
 		same := func(p promotion.Person) bool { return samePerson(p, a.Person) }
-		if a.Commit == headOf(rec) && !slices.ContainsFunc(people, same) && !slices.ContainsFunc(rec.Causers, same) {
+		if a.Commit == headOf(rec) && !a.Bot && eligible(a, rule) && !slices.ContainsFunc(people, same) && !slices.ContainsFunc(rec.Causers, same) {
 			people = append(people, a.Person)
 		}
 	}
 	return len(people)
+}
+
+// eligible reports whether an approval is by one whom the rule takes: with write,
+// and, where it names teams or users, one of them. Permission and membership are
+// as they were recorded.
+func eligible(a promotion.RecordApproval, rule promotion.ApprovalRule) bool {
+	if !slices.Contains([]string{"write", "maintain", "admin"}, a.Permission) {
+		return false
+	}
+	return len(rule.Teams)+len(rule.Users) == 0 ||
+		slices.ContainsFunc(rule.Users, func(login string) bool { return strings.EqualFold(login, a.Login) }) ||
+		slices.ContainsFunc(rule.Teams, func(team string) bool {
+			return slices.ContainsFunc(a.Teams, func(has string) bool { return strings.EqualFold(has, team) })
+		})
 }
 
 func samePerson(a, b promotion.Person) bool {

@@ -38,12 +38,18 @@ func (b *baseWalk) matches(s step, r *recorded, seen []promotion.PlaceChange, ch
 func (b *baseWalk) landed(s step, p *promotion.Pipeline, lands []*recorded, changes, touched, governing []change, mismatch bool) error {
 	var places []promotion.PlaceChange
 	ours := false
+	promoted := map[promotion.Environment]bool{}
 	for _, r := range lands {
+		promoted[r.Record.Environment] = true
 		places = append(places, r.Record.Places...)
 		ours = ours || !r.Record.Landed.ByHand
 	}
+	inside := touched
+	if ours {
+		inside = slices.DeleteFunc(slices.Clone(touched), func(ch change) bool { return !promoted[environmentOf(ch.path, p).Name] })
+	}
 	if !mismatch {
-		code, text, err := b.exact(touched, places, p)
+		code, text, err := b.exact(inside, places, p)
 		if err != nil {
 			return err
 		}
@@ -52,7 +58,7 @@ func (b *baseWalk) landed(s step, p *promotion.Pipeline, lands []*recorded, chan
 		}
 	}
 	for _, ch := range changes {
-		if environmentOf(ch.path, p) == nil && ours {
+		if env := environmentOf(ch.path, p); ours && (env == nil || !promoted[env.Name]) {
 			b.about(s, lands[0].pair(), PathScope, "only the promotion's files", ch.path)
 			break
 		}
@@ -61,11 +67,33 @@ func (b *baseWalk) landed(s step, p *promotion.Pipeline, lands []*recorded, chan
 		b.about(s, lands[0].pair(), Override, "only the promotion's files", "merged by hand with "+governing[0].path)
 	}
 	for _, r := range lands {
+		b.judgedBefore(s, r)
 		if err := b.merged(s, r); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// judgedBefore checks that what rung merged was judged at a commit that the merge
+// stands on: rules that came later, or never came, allow nothing.
+func (b *baseWalk) judgedBefore(s step, r *recorded) {
+	if r.Record.Landed.ByHand || r.standing == nil || r.standing.Record.Kind != promotion.RecordAuthorize {
+		return
+	}
+	judged, ok := parseOID(r.standing.Record.Base.Judged)
+	if !ok {
+		return // said with the authorize
+	}
+	if _, there := b.parents[judged]; !there {
+		return // likewise
+	}
+	at, onLine := b.position[judged]
+	first, alsoOnLine := b.position[s.before.id]
+	if onLine && alsoOnLine && at <= first || !(onLine && alsoOnLine) && b.ancestors(s.before.id)[judged] {
+		return
+	}
+	b.about(s, r.pair(), PolicyMismatch, "judged at an ancestor of "+s.before.id.String(), "judged at "+judged.String())
 }
 
 // exact reports whether the files under the environments changed by the given

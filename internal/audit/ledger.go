@@ -34,6 +34,8 @@ type recorded struct {
 	restates bool
 	// standing is what stood in the pair's open file when a land was written.
 	standing *recorded
+	// outcome is how a land or adopt settled.
+	outcome string
 }
 
 func (r *recorded) pair() promotion.Pair { return ledger.PairOf(r.Record) }

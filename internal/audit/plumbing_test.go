@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"cmp"
 	"compress/zlib"
 	"crypto/sha1"
 	"encoding/hex"
@@ -115,29 +116,41 @@ func (w *world) amend(ref string, key *sign.Key, edit func(raw string) string) {
 // withFiles is a tree with files written or, where empty, removed.
 func (w *world) withFiles(tree string, files map[string]string) string {
 	w.Helper()
+	for path, text := range files {
+		e := entry{}
+		if text != "" {
+			e = w.entry(modeFile, w.put("blob", text))
+		}
+		tree = w.withEntry(tree, path, e)
+	}
+	return tree
+}
+
+// entry is an entry of a tree, whatever stands under its id.
+func (w *world) entry(mode uint32, id string) entry {
+	w.Helper()
+	o, ok := parseOID(promotion.Hash(id))
+	if !ok {
+		w.Fatal(id)
+	}
+	return entry{mode: mode, id: o}
+}
+
+// withEntry is a tree with an entry at a path, or without it.
+func (w *world) withEntry(tree, path string, e entry) string {
+	w.Helper()
 	r, err := openRepository(w.dir)
 	w.ok(err)
 	defer r.close()
-	at, ok := parseOID(promotion.Hash(tree))
-	if !ok {
-		w.Fatal(tree)
-	}
-	root := entry{mode: modeTree, id: at}
-	for path, text := range files {
-		root = w.grafted(newObjects(r), root, strings.Split(path, "/"), text)
-	}
+	root := w.grafted(newObjects(r), w.entry(modeTree, tree), strings.Split(path, "/"), e)
 	return root.id.String()
 }
 
-// grafted is a tree with one file written or removed.
-func (w *world) grafted(o *objects, at entry, path []string, text string) entry {
+// grafted is a tree with one entry written or removed.
+func (w *world) grafted(o *objects, at entry, path []string, leaf entry) entry {
 	w.Helper()
 	if len(path) == 0 {
-		if text == "" {
-			return entry{}
-		}
-		id, _ := parseOID(promotion.Hash(w.put("blob", text)))
-		return entry{mode: modeFile, id: id}
+		return leaf
 	}
 	var entries []entry
 	if at.mode == modeTree {
@@ -150,7 +163,7 @@ func (w *world) grafted(o *objects, at entry, path []string, text string) entry 
 	if i >= 0 {
 		old = entries[i]
 	}
-	made := w.grafted(o, old, path[1:], text)
+	made := w.grafted(o, old, path[1:], leaf)
 	made.name = path[0]
 	entries = slices.DeleteFunc(slices.Clone(entries), func(e entry) bool { return e.name == path[0] })
 	if made.mode != 0 {
@@ -180,9 +193,16 @@ func (w *world) amendFiles(files map[string]string) {
 // the records.
 func (w *world) forge(files map[string]string, records ...promotion.LedgerEntry) {
 	w.Helper()
+	w.forgeAt("", files, records...)
+}
+
+// forgeAt is forge with another Promotion-Base.
+func (w *world) forgeAt(base string, files map[string]string, records ...promotion.LedgerEntry) {
+	w.Helper()
 	t, err := ledger.ParseTrailers(w.git("", "log", "-1", "--format=%B", "rung/ledger"))
 	w.ok(err)
 	t.Groups = nil
+	t.Base = cmp.Or(promotion.Hash(base), t.Base)
 	for _, e := range records {
 		t.Groups = append(t.Groups, ledger.GroupOf(e.Record, e.Statement))
 	}
@@ -192,6 +212,34 @@ func (w *world) forge(files map[string]string, records ...promotion.LedgerEntry)
 	armoured, err := w.key.Sign([]byte(raw))
 	w.ok(err)
 	w.set("refs/heads/rung/ledger", w.put("commit", signedCommit(raw, armoured)))
+}
+
+// adopted records the base branch's newest commits as configuration, as rung
+// would.
+func (w *world) adopted() {
+	w.Helper()
+	to := promotion.Hash(w.parse("main"))
+	line, e := w.encode(promotion.Record{
+		Format: 1, Kind: promotion.RecordAdopt, Repository: promotion.RecordRepository{URI: identity.URI, ID: identity.Repository, App: identity.App},
+		Range: &promotion.RecordRange{To: to}, IssuedAt: w.now.AddDate(0, 0, 1),
+	})
+	w.forgeAt(string(to), map[string]string{ledger.RangePath: line}, e)
+}
+
+// follow seals a record that goes on from what stands in a ledger file.
+func (w *world) follow(path string, edit func(*promotion.Record)) {
+	w.Helper()
+	entries, problem := decodeRecords([]byte(w.cat("rung/ledger:"+path)), mustTrust(w).keys)
+	if problem != nil {
+		w.Fatal(problem)
+	}
+	newest := entries[len(entries)-1]
+	r := newest.Record
+	r.Previous = &promotion.RecordLink{Statement: newest.Statement, Blob: promotion.Hash(w.parse("rung/ledger:" + path))}
+	r.IssuedAt = w.now.AddDate(0, 0, 1)
+	edit(&r)
+	line, e := w.encode(r)
+	w.forge(map[string]string{path: line}, e)
 }
 
 // encode seals a record as rung would.

@@ -182,18 +182,23 @@ func (s *ledgerStep) promoted(r *recorded) {
 	switch rec.Kind {
 	case promotion.RecordPropose:
 		s.bar(r)
+		s.inputs(r, nil)
 	case promotion.RecordAuthorize:
 		s.bar(r)
+		s.inputs(r, open)
 		if !sameOpen(open, rec) {
 			s.say(r, ChainBreak, "an open propose of the same promotion", standingWords(open))
 		}
 	case promotion.RecordLand:
 		r.standing = open
 		s.land(r, open)
+		s.inputs(r, open)
 	case promotion.RecordSettle:
 		if a := live.Record.Artifact; a == nil || a.Digest != rec.Artifact.Digest || a.Version != rec.Artifact.Version {
 			s.say(r, ArtifactMismatch, "the artifact that is live", artifactWords(rec.Artifact))
+			return
 		}
+		live.outcome = rec.Outcome
 	case promotion.RecordAdopt:
 		if rec.Artifact == nil {
 			return
@@ -269,7 +274,7 @@ func (s *ledgerStep) land(r *recorded, open *recorded) {
 		}
 	}
 	for _, c := range rec.Places {
-		if !holds(c.After, rec.Artifact) {
+		if rec.Restores == "" && !holds(c.After, rec.Artifact) {
 			s.say(r, ArtifactMismatch, artifactWords(rec.Artifact), fmt.Sprintf("%s %s holds %s %s", c.Path, c.Locator, c.After.Version, c.After.Digest))
 			return
 		}
@@ -316,14 +321,7 @@ func (s *ledgerStep) byHand(r *recorded) {
 func (s *ledgerStep) cited(r *recorded) {
 	rec := &r.Record
 	if rec.Restores != "" {
-		to := s.statements[rec.Restores]
-		switch {
-		case to == nil:
-			s.say(r, RollbackTarget, "a release of this pair", "no record "+rec.Restores)
-		case to.Record.Kind != promotion.RecordLand && to.Record.Kind != promotion.RecordAdopt, to.pair() != r.pair(), rec.Artifact == nil,
-			to.Record.Artifact.Digest != rec.Artifact.Digest:
-			s.say(r, RollbackTarget, artifactWords(rec.Artifact)+" as it was live here", standingWords(to)+" in "+string(to.Record.Environment))
-		}
+		s.restored(r)
 	}
 	if rec.Reverts != "" {
 		change := s.statements[rec.Reverts]

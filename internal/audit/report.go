@@ -16,6 +16,8 @@ const (
 	ObjectCorrupt Code = "OBJECT_CORRUPT"
 	// ObjectMalformed: a commit or tree outside the strict grammar.
 	ObjectMalformed Code = "OBJECT_MALFORMED"
+	// HashCollision: an object's bytes were made so that others have its id.
+	HashCollision Code = "HASH_COLLISION"
 	// ReplaceRef: refs/replace makes git show other objects than are signed.
 	ReplaceRef Code = "REPLACE_REF"
 
@@ -83,20 +85,28 @@ const (
 	ArtifactMismatch Code = "ARTIFACT_MISMATCH"
 	// PathScope: a promotion by rung touches more than its places.
 	PathScope Code = "PATH_SCOPE"
-	// TreeMode: a promoted file is not, or no longer, a plain file.
+	// TreeMode: a promoted file is not, or no longer, a plain file; or a link or a
+	// submodule was put under an environment, whose content nobody here can judge.
 	TreeMode Code = "TREE_MODE"
+	// PathAlias: a path under an environment that some file systems take for
+	// another one beside it.
+	PathAlias Code = "PATH_ALIAS"
 	// RefRewind: the base branch lost commits that the ledger stands on.
 	RefRewind Code = "REF_REWIND"
 	// AuthorizeMissing: rung merged without a standing authorize record.
 	AuthorizeMissing Code = "AUTHORIZE_MISSING"
 	// HeadMismatch: rung merged another head than was authorised.
 	HeadMismatch Code = "HEAD_MISMATCH"
-	// RollbackTarget: a rollback to what never was live there.
+	// RollbackTarget: a rollback to what never was live there, or did not settle
+	// good, or to other values than that release had.
 	RollbackTarget Code = "ROLLBACK_TARGET"
 	// PolicyMismatch: an authorize was not judged by the policies of its base.
 	PolicyMismatch Code = "POLICY_MISMATCH"
 	// ApprovalMismatch: too few approvals for the environment's rule.
 	ApprovalMismatch Code = "APPROVAL_MISMATCH"
+	// InputMismatch: an attestation that a promotion stands on failed, or is
+	// another than was checked before, or another's.
+	InputMismatch Code = "INPUT_MISMATCH"
 	// Quarantined: a barred digest was promoted.
 	Quarantined Code = "QUARANTINED"
 )

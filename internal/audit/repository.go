@@ -19,6 +19,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
 	"github.com/go-git/go-git/v5/storage/filesystem"
+	"github.com/pjbgf/sha1cd"
 
 	"github.com/rungbot/rung/internal/promotion"
 )
@@ -299,7 +300,7 @@ func (r *repository) loose(id oid, keep bool) (kind, []byte, error) {
 	size, err := strconv.ParseInt(number, 10, 64)
 	t, typeErr := plumbing.ParseObjectType(word)
 	if err != nil || typeErr != nil || strconv.FormatInt(size, 10) != number {
-		return kindOther, nil, errors.New("a loose object with a damaged header")
+		return kindOther, nil, noObject(id, head, stream)
 	}
 	k, data, err := hashed(id, t, size, stream, keep)
 	if err != nil {
@@ -309,6 +310,28 @@ func (r *repository) loose(id oid, keep bool) (kind, []byte, error) {
 		return kindOther, nil, errors.New("something stands behind a loose object")
 	}
 	return k, data, nil
+}
+
+// noObject says what is wrong with a loose file that has no object's header:
+// damage, or a block made to collide, which its name alone would let in.
+func noObject(id oid, head []byte, rest io.Reader) error {
+	h := newHash()
+	_, _ = h.Write(head)
+	_, _ = io.Copy(h, io.LimitReader(rest, maxInner)) // what can't be read is damage
+	if _, collides := h.CollisionResistantSum(nil); collides {
+		return collision(id)
+	}
+	return errors.New("a loose object with a damaged header")
+}
+
+// newHash is SHA-1 with collision detection.
+func newHash() sha1cd.CollisionResistantHash {
+	return sha1cd.New().(sha1cd.CollisionResistantHash)
+}
+
+// collision is an object whose bytes were made so that others have their hash.
+func collision(id oid) error {
+	return &objectError{HashCollision, id, "bytes that were made to collide: others with the same name exist"}
 }
 
 // packed reads an object from a pack, or from a repository that this one
@@ -382,7 +405,8 @@ func hashed(id oid, t plumbing.ObjectType, size int64, from io.Reader, keep bool
 	if size < 0 || size > limit {
 		return kindOther, nil, fmt.Errorf("%d bytes, at most %d are read", size, limit)
 	}
-	hasher := plumbing.NewHasher(t, size)
+	hasher := newHash()
+	_, _ = fmt.Fprintf(hasher, "%s %d\x00", t, size)
 	var buffer bytes.Buffer
 	var to io.Writer = hasher
 	if keep {
@@ -395,7 +419,11 @@ func hashed(id oid, t plumbing.ObjectType, size int64, from io.Reader, keep bool
 	if n != size {
 		return kindOther, nil, errors.New("its length is not what its header says")
 	}
-	if got := oid(hasher.Sum()); got != id {
+	sum, collides := hasher.CollisionResistantSum(nil)
+	if collides {
+		return kindOther, nil, collision(id)
+	}
+	if got := oid(sum); got != id {
 		return kindOther, nil, &objectError{ObjectCorrupt, id, "its bytes hash to " + got.String()}
 	}
 	return k, buffer.Bytes(), nil

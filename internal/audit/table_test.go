@@ -70,7 +70,9 @@ type scene struct {
 	live    bool
 	attacks []attack
 
-	once *world
+	// twin is the repository, untouched; problem is why it doesn't hold.
+	twin    *world
+	problem string
 }
 
 // scenes are filled by the files that hold the attacks.
@@ -82,22 +84,25 @@ func tampering(s scene) bool {
 	return true
 }
 
-// twin is the scene's repository, untouched.
-func (s *scene) twin(t *testing.T) *world {
+// raise grows the scene's twin and verifies it.
+func (s *scene) raise(t *testing.T) {
 	t.Helper()
+	s.twin = newWorld(t)
+	s.grow(s.twin)
+	s.twin.push()
 	if !s.live {
-		return s.once.copied(t)
+		s.twin.git("", "gc", "-q", "--prune=now") // few files to copy
 	}
-	w := newWorld(t)
-	s.grow(w)
-	return w.push()
+	if report, found := s.twin.verify(Options{}); found != "" || !report.OK {
+		s.problem = found + show(report)
+	}
 }
 
 // tampered is the scene's repository after the attack.
 func (s *scene) tampered(t *testing.T, a attack) *world {
 	t.Helper()
 	if !s.live {
-		w := s.once.copied(t)
+		w := s.twin.copied(t)
 		a.do(w)
 		return w
 	}
@@ -111,8 +116,8 @@ func (s *scene) tampered(t *testing.T, a attack) *world {
 // the findings that the attack must give, no more and no less.
 func (s *scene) play(t *testing.T, a attack) {
 	t.Helper()
-	if report, found := s.twin(t).verify(Options{}); found != "" || !report.OK {
-		t.Fatal("the twin does not hold:", found, show(report))
+	if s.problem != "" {
+		t.Fatal("the twin does not hold:", s.problem)
 	}
 	w := s.tampered(t, a)
 	report, found := w.verify(w.options)
@@ -130,11 +135,7 @@ func TestTamperTable(t *testing.T) {
 	table := make([][]act, len(rows))
 	total := 0
 	for _, s := range scenes {
-		if !s.live {
-			s.once = newWorld(t)
-			s.grow(s.once)
-			s.once.push().git("", "gc", "-q", "--prune=now") // few files to copy
-		}
+		s.raise(t)
 		for _, a := range s.attacks {
 			table[a.row] = append(table[a.row], act{s, a})
 			total++

@@ -251,7 +251,7 @@ var _ = tampering(scene{grow: (*world).tell, attacks: []attack{
 	{25, "base replaced by a commit of the same tree", "REF_REWIND", 1, func(w *world) {
 		w.set("refs/heads/main", strings.TrimSpace(w.git("", "commit-tree", "main^{tree}", "-p", "main~2", "-m", "other")))
 	}},
-	{26, "ledger's tail cut", "LEDGER_REWIND UNATTESTED_CHANGE", 1, func(w *world) { w.set(ledgerRef, w.parse(w.authorizeOf("main")+"^")) }},
+	{26, "ledger's tail cut", "LEDGER_REWIND", 1, func(w *world) { w.set(ledgerRef, w.parse(w.authorizeOf("main")+"^")) }},
 	{30, "a quarantined digest proposed", "QUARANTINED", 1, func(w *world) { w.forgePropose("1.2.0") }},
 	{30, "a quarantined digest proposed under a new tag", "QUARANTINED", 1, func(w *world) { w.forgePropose("1.2.1") }},
 	{31, "a quarantine removed", "QUARANTINE_DROPPED", 1, func(w *world) {

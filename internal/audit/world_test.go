@@ -77,6 +77,8 @@ type world struct {
 	base     promotion.Hash
 	branches map[string]promotion.Hash
 	number   int
+	// told are the records so far.
+	told []promotion.LedgerEntry
 	// options are those of the Verify that an attack is found with.
 	options Options
 }
@@ -194,6 +196,7 @@ func (w *world) append(base promotion.Hash, records ...promotion.Record) []promo
 	for _, e := range done.Entries {
 		w.remember(e)
 	}
+	w.told = append(w.told, done.Entries...)
 	return done.Entries
 }
 
@@ -278,11 +281,12 @@ type ride struct {
 	record      func(*promotion.Record)
 	authorize   func(*promotion.Record)
 	landed      func(*promotion.Record)
-	executable  bool // the merge sets the file's mode
-	otherHead   bool // merge another commit than was authorised
-	onlyOpen    bool // stop before the merge
-	noLand      bool // stop before the land
-	unsigned    bool // the promotion commit bears no signature
+	executable  bool            // the merge sets the file's mode
+	otherHead   bool            // merge another commit than was authorised
+	onlyOpen    bool            // stop before the merge
+	noLand      bool            // stop before the land
+	unsigned    bool            // the promotion commit bears no signature
+	lands       promotion.Value // what the merge writes instead
 }
 
 // propose plans, commits and authorises.
@@ -342,7 +346,7 @@ func (w *world) promote(r ride) promotion.LedgerEntry {
 	if r.otherHead {
 		head = w.commit(w.tree(head), "another head", nil, first)
 	}
-	text, places := w.edited(first, r.pair, value(r.pair.Artifact, r.version))
+	text, places := w.edited(first, r.pair, cmp.Or(r.lands, value(r.pair.Artifact, r.version)))
 	files := map[string]string{kustomization(string(r.pair.Environment)): text}
 	maps.Copy(files, r.branchFiles)
 	maps.Copy(files, r.mergeFiles)
