@@ -136,7 +136,7 @@ func (d *doing) earlier(comment int64) bool {
 // push makes everything that git holds in one atomic push.
 func (d *doing) push(ctx context.Context) error {
 	p := d.plan
-	if len(p.Records) == 0 && len(p.Deletes) == 0 && !p.StartLedger {
+	if len(p.Records) == 0 && len(p.Deletes) == 0 && !p.StartLedger && !p.Rotate {
 		return nil
 	}
 	records := slices.Clone(p.Records)
@@ -178,6 +178,9 @@ func (d *doing) push(ctx context.Context) error {
 	}
 	d.res.Pushed = true
 	d.res.Changed = true
+	if p.Rotate {
+		d.log.Warn().Msg("carried a rotate statement: another trust list is in force")
+	}
 	for _, r := range records {
 		d.log.Info().Str("record", string(r.Kind)).Str("environment", string(r.Environment)).Str("promotion", r.Promotion).Str("what", ledger.Title(r)).Msg("recorded")
 	}
@@ -186,7 +189,7 @@ func (d *doing) push(ctx context.Context) error {
 
 // append writes the records' ledger commits and remembers which is whose.
 func (d *doing) append(ctx context.Context, records []promotion.Record) ([]gitrepo.RefUpdate, error) {
-	if len(records) == 0 && !d.plan.StartLedger {
+	if len(records) == 0 && !d.plan.StartLedger && !d.plan.Rotate {
 		return nil, nil
 	}
 	done, err := d.Ledger.Append(ctx, d.Git, d.s.Ledger, records, d.plan.Base, d.s.Now)

@@ -77,6 +77,7 @@ type App struct {
 	self     forge.Self
 
 	key        *sign.Key
+	trust      ledger.Trust
 	forge      *forge.App
 	queue      *queue.Queue
 	registry   *registry.Client
@@ -111,12 +112,20 @@ func (a *App) openKeys(context.Context) error {
 	if err := a.settings.CheckServe(); err != nil {
 		return err
 	}
-	key, err := sign.LoadKey([]byte(a.settings.SigningKey.Reveal()))
-	if err != nil {
-		return fmt.Errorf("RUNG_SIGNING_KEY: %w", err)
+	if a.settings.SigningKeyAgent != "" {
+		key, err := sign.AgentKey(a.settings.AgentSocket, a.settings.SigningKeyAgent)
+		if err != nil {
+			return fmt.Errorf("RUNG_SIGNING_KEY_AGENT: %w", err)
+		}
+		a.key = key
+	} else {
+		key, err := sign.LoadKey([]byte(a.settings.SigningKey.Reveal()))
+		if err != nil {
+			return fmt.Errorf("RUNG_SIGNING_KEY: %w", err)
+		}
+		a.key = key
 	}
-	a.key = key
-	return nil
+	return a.openTrust()
 }
 
 // openForge makes the adapter to GitHub and learns the App's own account.
@@ -255,6 +264,7 @@ func (a *App) Run(ctx context.Context) error {
 			}
 		}()
 		a.log.Info().Str("listen", a.Addr()).Str("app", a.self.Slug).Str("key", a.key.Public().Fingerprint()).Msg("rung serves")
+		a.sayRoot()
 	}
 	done := make(chan struct{})
 	go func() {
@@ -313,15 +323,15 @@ func (a *App) open(ctx context.Context, key queue.Key) (*reconcile.Repository, e
 		return nil, err
 	}
 	identity := ledger.Identity{Repository: repo.ID, App: a.settings.GitHubAppID, URI: repo.URL}
-	verify := func(payload []byte, armour string) error { return sign.Verify(payload, armour, a.key.Public()) }
-	signer := signer{a.key}
+	signer := ledger.KeySigner{Key: a.key}
+	reader := ledger.NewReader(a.trust, identity)
 	author := ledger.Author{Name: a.self.Bot.Login, Email: a.email()}
 	return &reconcile.Repository{
 		Repository: repo,
 		Observer: observe.New(observe.Config{
 			Repository: repo, App: a.self.Bot, AppID: a.settings.GitHubAppID, Git: git, Forge: client, Registry: a.registry,
-			Probe: a.ask, VerifyCommit: verify, Now: a.options.Now, Resync: time.Hour, Swept: a.caughtUp,
-			Ledger: ledger.NewReader(ledger.Trust{Keys: signer.keys(), Commit: verify}, identity),
+			Probe: a.ask, VerifyCommit: reader.VerifyCommit, Now: a.options.Now, Resync: time.Hour, Swept: a.caughtUp,
+			Ledger: reader,
 			LintPolicies: func(files map[string][]byte) []promotion.ConfigProblem {
 				_, problems := policy.Compile(files)
 				return problems

@@ -48,10 +48,10 @@ func (b *baseWalk) claim(c *commit) error {
 		}
 		return nil
 	}
-	code, found, _ := b.ledger.trust.judge(c)
+	code, found, _ := b.ledger.beside(c)
 	ours := code == ""
 	switch code {
-	case SigInvalid, KeyNotValid:
+	case SigInvalid, KeyNotValid, KeyRevoked:
 		b.find(signatureFinding(c, code, found))
 	case SignerRole, SigNonCanonical, SigNamespace:
 		if promoted && len(c.parents) == 1 {

@@ -166,7 +166,7 @@ func (b *baseWalk) merged(s step, r *recorded) error {
 		b.about(s, r.pair(), HeadMismatch, "head "+want.String()+", as authorised", "head "+head.String())
 		return nil
 	}
-	if code, found, _ := b.ledger.trust.judge(at); code != "" {
+	if code, found, _ := b.ledger.beside(at); code != "" {
 		b.find(signatureFinding(at, code, found))
 	}
 	return nil

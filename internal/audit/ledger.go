@@ -36,6 +36,8 @@ type recorded struct {
 	standing *recorded
 	// outcome is how a land or adopt settled.
 	outcome string
+	// signer is, of a rotate record, the root key that signed it.
+	signer string
 }
 
 func (r *recorded) pair() promotion.Pair { return ledger.PairOf(r.Record) }
@@ -70,7 +72,8 @@ type ledgerWalk struct {
 	index map[oid]int // of ids
 	bases []oid       // Promotion-Base of each; zero where there is none
 
-	trust   trust
+	keyring
+	trust   trust // in force
 	lineage lineage
 	files   map[string]*recordFile
 	// statements are all records so far; followed says which record follows
@@ -93,7 +96,7 @@ type ledgerWalk struct {
 // walkLedger reads the ledger from a tip.
 func (v *verifier) walkLedger(ctx context.Context, tip oid) (*ledgerWalk, error) {
 	l := &ledgerWalk{
-		verifier: v, index: map[oid]int{}, files: map[string]*recordFile{}, statements: map[string]*recorded{}, followed: map[string]string{},
+		verifier: v, keyring: newKeyring(), index: map[oid]int{}, files: map[string]*recordFile{}, statements: map[string]*recorded{}, followed: map[string]string{},
 		bars: map[promotion.Digest]promotion.Record{}, landed: map[oid][]*recorded{}, proposals: map[oid][]*recorded{},
 	}
 	for id := tip; ; {
@@ -132,6 +135,8 @@ func (v *verifier) walkLedger(ctx context.Context, tip oid) (*ledgerWalk, error)
 		}
 		parent = c
 	}
+	l.revoked()
+	l.report.Trust = l.trustState()
 	return l, nil
 }
 
@@ -145,6 +150,8 @@ type ledgerStep struct {
 	removed []string
 	// changed are the files that this commit wrote.
 	changed map[string]*recordFile
+	// next is the trust that a statement in this commit puts in force.
+	next *trust
 	// broken is true when a record could not be read: the trailers can't be
 	// compared then.
 	broken bool
@@ -161,10 +168,8 @@ func (l *ledgerWalk) step(i int, c, parent *commit) error {
 	if err != nil {
 		return err
 	}
-	if i == 0 {
-		if err := l.begin(c); err != nil {
-			return err
-		}
+	if err := s.trustChanges(changes); err != nil {
+		return err
 	}
 	s.signed()
 	for _, ch := range changes {
@@ -191,65 +196,16 @@ func (l *ledgerWalk) step(i int, c, parent *commit) error {
 	return nil
 }
 
-// begin takes the trust list of the ledger's first commit.
-func (l *ledgerWalk) begin(c *commit) error {
-	e, err := l.lookup(c.tree, ledger.SignersPath)
-	if err != nil {
-		return err
-	}
-	if !e.regular() {
-		l.find(Finding{Code: TrustConfig, Object: c.id.String(), Expected: "a file allowed_signers", Found: "none"})
-		return nil
-	}
-	data, err := l.read(e.id, kindBlob)
-	if err != nil {
-		return err
-	}
-	if l.trust, err = newTrust(data); err != nil {
-		l.find(Finding{Code: TrustConfig, Object: c.id.String(), Expected: "a trust list", Found: clip(err.Error())})
-	}
-	return nil
-}
-
-// signed checks the commit's form and signature by the trust list of its
-// predecessor; the first commit's by its own, which is the root of trust.
-func (s *ledgerStep) signed() {
-	if s.c.odd != "" {
-		s.find(Finding{Code: ObjectMalformed, Object: s.c.id.String(), Expected: "a commit as rung writes it", Found: clip(s.c.odd)})
-		return
-	}
-	code, found, signer := s.trust.judge(s.c)
-	if s.i == 0 {
-		s.report.Root = signer.Fingerprint()
-		if pin := s.options.Root; pin != "" && (code != "" || signer.Fingerprint() != pin) {
-			s.find(Finding{Code: TrustRoot, Object: s.c.id.String(), Expected: clip(pin), Found: found + signer.Fingerprint()})
-			return
-		}
-	}
-	if code == SignerUnknown {
-		if e, err := s.lookup(s.c.tree, ledger.SignersPath); err == nil && e.regular() {
-			if data, err := s.read(e.id, kindBlob); err == nil {
-				if own, err := newTrust(data); err == nil && own.holds(signer) {
-					code = TrustSelfAuthorised
-				}
-			}
-		}
-	}
-	if code != "" {
-		s.find(Finding{Code: code, Object: s.c.id.String(), Expected: "signed by a key of the trust list before it", Found: found})
-	}
-}
-
 // change takes one changed path of the ledger's tree.
 func (s *ledgerStep) change(ch change) error {
-	if ch.after != (entry{}) && ch.after.mode != modeFile {
+	if ch.after != (entry{}) && ch.after.mode != modeFile && !trustPath(ch.path) {
 		s.find(Finding{Code: ObjectMalformed, Object: s.at(ch.path), Expected: "a plain file", Found: fmt.Sprintf("mode %o", ch.after.mode)})
 		return nil
 	}
 	gone := ch.after == entry{}
 	switch {
-	case ch.path == ledger.SignersPath:
-		return s.signers(ch)
+	case trustPath(ch.path):
+		return nil // judged before the commit's signature was
 	case ch.path == lineagePath && gone:
 		s.find(Finding{Code: RecordDropped, Object: s.at(ch.path), Expected: "the ledger's lineage", Found: "removed"})
 	case ch.path == lineagePath:
@@ -281,32 +237,6 @@ func recordPath(path string) bool {
 		return below && strings.Count(rest, "/") <= 1
 	}
 	return path == ledger.RangePath
-}
-
-// signers judges a change of the trust list. Only a root key's rotate statement
-// could allow one, and this ledger format has none yet.
-func (s *ledgerStep) signers(ch change) error {
-	if s.i == 0 {
-		return nil
-	}
-	f := Finding{Code: TrustRole, Object: s.at(ch.path), Expected: "a rotate statement by a root key", Found: "the trust list was changed without one"}
-	if ch.after == (entry{}) {
-		f.Code, f.Expected, f.Found = TrustConfig, "a trust list", "removed"
-		s.find(f)
-		return nil
-	}
-	data, err := s.read(ch.after.id, kindBlob)
-	if err != nil {
-		return err
-	}
-	own, err := newTrust(data)
-	if err != nil {
-		f.Code, f.Expected, f.Found = TrustConfig, "a trust list", clip(err.Error())
-	} else if _, _, signer := s.trust.judge(s.c); !s.trust.holds(signer) && own.holds(signer) {
-		return nil // TRUST_SELF_AUTHORISED says it
-	}
-	s.find(f)
-	return nil
 }
 
 // takeLineage reads lineage.json, in its one form.
@@ -362,7 +292,7 @@ func (s *ledgerStep) records(ch change) error {
 	old := s.files[ch.path]
 	file := &recordFile{blob: ch.after.id, data: data}
 	s.changed[ch.path] = file
-	entries, problem := decodeRecords(data, s.trust.keys)
+	entries, problem := decodeRecords(data, s.keysToRead())
 	if problem != nil {
 		problem.Object = s.at(ch.path)
 		s.find(*problem)
@@ -379,6 +309,7 @@ func (s *ledgerStep) records(ch change) error {
 		s.broken = true
 		return nil
 	}
+	s.lineKeys(ch.path, newSigners(data, old, kept))
 	for _, e := range entries[kept:] {
 		e.Blob = ch.after.id.hash()
 		r := &recorded{LedgerEntry: e, path: ch.path, at: s.i, commit: s.c.id}
@@ -430,6 +361,10 @@ func (s *ledgerStep) commitTo() {
 	for _, r := range s.added {
 		s.keep(r)
 	}
+	if s.next != nil {
+		s.trust = *s.next
+		s.enforce(s.trust, s.i)
+	}
 	s.report.Commits++
 }
 
@@ -440,7 +375,7 @@ func (s *ledgerStep) keep(r *recorded) {
 	if r.foreign {
 		return
 	}
-	if rec.IssuedAt.After(s.issued) {
+	if rec.IssuedAt.After(s.issued) && rec.Kind != promotion.RecordRotate { // its clock is another
 		s.issued = rec.IssuedAt
 	}
 	if rec.Base.Ref != "" {

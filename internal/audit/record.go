@@ -28,6 +28,8 @@ func pathOf(r *promotion.Record) (path string, behind bool) {
 		return ledger.QuarantinePath(r.Digest), false
 	case promotion.RecordFreeze, promotion.RecordUnfreeze:
 		return ledger.FreezePath(r.Scope), false
+	case promotion.RecordRotate:
+		return ledger.TrustPath, false
 	case promotion.RecordAnnounce:
 		return ledger.AnnouncedPath(r.Artifact.Name, r.Artifact.Version), false
 	}
@@ -63,6 +65,9 @@ func (s *ledgerStep) judge(r *recorded) {
 		return
 	}
 	r.foreign = false
+	if rec.Kind == promotion.RecordRotate {
+		return // judged with the trust list
+	}
 	if !s.chained(r, behind) {
 		return
 	}

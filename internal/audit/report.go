@@ -37,6 +37,8 @@ const (
 	SignerRole Code = "SIGNER_ROLE"
 	// KeyNotValid: a listed key outside its time or namespace.
 	KeyNotValid Code = "KEY_NOT_VALID"
+	// KeyRevoked: a revoked key, behind the last commit that it is trusted for.
+	KeyRevoked Code = "KEY_REVOKED"
 	// TrustConfig: the trust list is gone or can't be read.
 	TrustConfig Code = "TRUST_CONFIG"
 	// TrustSelfAuthorised: a commit brings the key that it is signed with.
@@ -221,8 +223,11 @@ type Report struct {
 	Environments map[promotion.Environment]map[promotion.Artifact]promotion.Value `json:"environments"`
 	Ledger       RefHead                                                          `json:"ledger,omitzero"`
 	Base         RefHead                                                          `json:"base,omitzero"`
-	// Root is the fingerprint of the key that signed the ledger's first
-	// commit, on which all trust stands.
+	// Trust is whose signatures count at the ledger's head.
+	Trust TrustState `json:"trust,omitzero"`
+	// Root is the fingerprint of the key on which all trust stands: the root key
+	// whose statement the ledger begins with or, without one, the key that signed
+	// its first commit.
 	Root string `json:"root,omitempty"`
 	// TrustOnFirstUse is true when Root was not pinned by the caller.
 	TrustOnFirstUse bool `json:"trustOnFirstUse"`

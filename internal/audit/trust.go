@@ -6,19 +6,22 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rungbot/rung/internal/ledger"
+	"github.com/rungbot/rung/internal/promotion"
 	"github.com/rungbot/rung/internal/sign"
 )
 
-// releaseRole is the principal that may sign the ledger.
-const releaseRole = "rung"
-
-// trust is a trust list: whose signatures count from here on.
+// trust is a trust list: whose signatures count from one ledger commit on.
 type trust struct {
 	signers []sign.AllowedSigner
 	// keys are those that may sign records.
 	keys ledger.Keys
+	// list is the same with what was revoked, standing the rotate record that put it
+	// in force: nil where the release key is its own root.
+	list     ledger.TrustList
+	standing *promotion.LedgerEntry
 }
 
 // newTrust reads an allowed_signers file.
@@ -27,13 +30,18 @@ func newTrust(data []byte) (trust, error) {
 	if err != nil {
 		return trust{}, err
 	}
-	t := trust{signers: signers, keys: ledger.Keys{}}
-	for _, s := range signers {
-		if key := raw(s.Key); key != nil && slices.Contains(s.Principals, releaseRole) {
+	return trustIn(ledger.TrustList{Signers: signers}), nil
+}
+
+// trustIn is the trust of a list.
+func trustIn(list ledger.TrustList) trust {
+	t := trust{signers: list.Signers, keys: ledger.Keys{}, list: list}
+	for _, s := range list.Signers {
+		if key := raw(s.Key); key != nil && slices.Contains(s.Principals, ledger.ReleaseRole) {
 			t.keys[s.Key.Fingerprint()] = key
 		}
 	}
-	return t, nil
+	return t
 }
 
 // raw is the 32 bytes of a public key: the end of its SSH form.
@@ -51,9 +59,11 @@ func (t trust) holds(key sign.PublicKey) bool {
 	return slices.ContainsFunc(t.signers, func(s sign.AllowedSigner) bool { return s.Key == key })
 }
 
-// judge checks that a commit is signed by a key that may. It returns the code
-// of what is wrong, with what was found, or nothing.
-func (t trust) judge(c *commit) (code Code, found string, signer sign.PublicKey) {
+// judge checks that a commit is signed by a key that may, at its own date or, if
+// that is later, at since: what stands before it was written by then, whatever
+// date it shows. It returns the code of what is wrong, with what was found, or
+// nothing.
+func (t trust) judge(c *commit, since time.Time) (code Code, found string, signer sign.PublicKey) {
 	if c.signature == "" {
 		return SigMissing, "no signature", signer
 	}
@@ -67,17 +77,33 @@ func (t trust) judge(c *commit) (code Code, found string, signer sign.PublicKey)
 	if err := sign.Verify(c.payload, c.signature, signer); err != nil {
 		return SigInvalid, clip(err.Error()), signer
 	}
+	code, found = t.entitled(signer, later(c.committed(), since))
+	return code, found, signer
+}
+
+// entitled checks that a key may sign as rung at a time, by this list.
+func (t trust) entitled(signer sign.PublicKey, at time.Time) (code Code, found string) {
+	if v, revoked := t.list.Revocation(signer); revoked {
+		return KeyRevoked, signer.Fingerprint() + ", revoked after ledger commit " + string(v.After)
+	}
 	code, found = SignerRole, signer.Fingerprint()
 	for _, s := range t.signers {
 		switch {
-		case s.Key != signer || !slices.Contains(s.Principals, releaseRole):
-		case !s.ValidAt(c.committed()):
-			code, found = KeyNotValid, signer.Fingerprint()+" at "+c.committed().Format("2006-01-02T15:04:05Z")
+		case s.Key != signer || !slices.Contains(s.Principals, ledger.ReleaseRole):
+		case !s.ValidAt(at):
+			code, found = KeyNotValid, signer.Fingerprint()+" at "+at.Format("2006-01-02T15:04:05Z")
 		default:
-			return "", "", signer
+			return "", ""
 		}
 	}
-	return code, found, signer
+	return code, found
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b.UTC()
+	}
+	return a
 }
 
 // formCode names what is wrong with a signature's form.

@@ -65,13 +65,15 @@ func value(a promotion.Artifact, v string) promotion.Value {
 // in memory until push.
 type world struct {
 	testing.TB
-	ctx    context.Context
-	dir    string // the bare repository
-	key    *sign.Key
-	server gitstore.Repository
-	remote *gitrepo.Remote
-	writer *ledger.Writer
-	now    time.Time
+	ctx context.Context
+	dir string // the bare repository
+	key *sign.Key
+	// root signs the trust lists, old is a release key of before; nil for none.
+	root, old *sign.Key
+	server    gitstore.Repository
+	remote    *gitrepo.Remote
+	writer    *ledger.Writer
+	now       time.Time
 
 	state    promotion.LedgerState
 	base     promotion.Hash

@@ -238,18 +238,19 @@ func (p *pass) onboard() {
 // end settles what depends on the whole plan.
 func (p *pass) end() promotion.Plan {
 	p.answerWhy()
+	p.plan.Rotate = p.s.Ledger.Pending != "" && p.s.Ledger.Problem == "" && p.s.Problem == "" && p.s.Configured && !p.s.Base.Rewound
 	slices.SortStableFunc(p.plan.Pairs, func(a, b promotion.PairState) int {
 		return slices.Index(p.pairs, a.Pair) - slices.Index(p.pairs, b.Pair)
 	})
 	if p.s.Pipeline.Mode == promotion.ModeObserve {
 		p.plan.Records, p.plan.Builds, p.plan.Deletes, p.plan.Opens, p.plan.Merges = nil, nil, nil, nil, nil
-		p.plan.StartLedger, p.plan.Onboard, p.plan.Reopens, p.plan.Base = false, false, nil, ""
+		p.plan.StartLedger, p.plan.Rotate, p.plan.Onboard, p.plan.Reopens, p.plan.Base = false, false, false, nil, ""
 		if !p.plan.Next.After(p.s.Now) {
 			p.plan.Next = time.Time{} // to look at what would have been written
 		}
 	}
 	p.plan.Lone = len(p.plan.Records) > 0 && len(p.plan.Builds) == 0 && !p.revoking && len(p.plan.Merges) == 0 &&
-		!p.plan.StartLedger && !slices.ContainsFunc(p.plan.Records, func(r promotion.Record) bool {
+		!p.plan.StartLedger && !p.plan.Rotate && !slices.ContainsFunc(p.plan.Records, func(r promotion.Record) bool {
 		return r.Kind != promotion.RecordLand && r.Kind != promotion.RecordSettle && r.Kind != promotion.RecordAdopt
 	})
 	if !p.plan.Next.IsZero() && p.plan.Next.Before(p.s.Now) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rungbot/rung/internal/gitrepo"
 	"github.com/rungbot/rung/internal/promotion"
+	"github.com/rungbot/rung/internal/sign"
 )
 
 // Author is the name on rung's own commits.
@@ -59,8 +60,9 @@ func (w *Writer) Append(ctx context.Context, repo Repository, st promotion.Ledge
 			return Appended{}, err
 		}
 		a.tree = c.Tree
-	} else {
-		a.start()
+	}
+	if err := a.trust(st); err != nil {
+		return Appended{}, err
 	}
 	for _, r := range records {
 		if err := a.add(ctx, r); err != nil {
@@ -113,16 +115,41 @@ type appender struct {
 	unplaced  int // entries whose commit is not made yet
 }
 
-// start prepares the ledger's first commit.
-func (a *appender) start() {
-	a.files = map[string][]byte{
-		SignersPath: []byte(fmt.Sprintf("rung namespaces=\"git\" %s\n", a.w.signer.AuthorizedKey())),
+// trust prepares the trust list: that of the pending rotate statement or, in the
+// first commit of a ledger without root keys, the release key alone.
+func (a *appender) trust(st promotion.LedgerState) error {
+	if st.Pending == "" && st.Tip == "" {
+		a.files = map[string][]byte{SignersPath: []byte(fmt.Sprintf("%s namespaces=%q %s\n", ReleaseRole, sign.Namespace, a.w.signer.AuthorizedKey()))}
+		return nil
 	}
+	standing := st.Trust
+	if st.Pending != "" {
+		e, _, err := PeekRotate([]byte(st.Pending))
+		if err != nil {
+			return err
+		}
+		standing = &e
+		revoked, err := RevocationsFile(e.Record.Trust.Revoked)
+		if err != nil {
+			return err
+		}
+		a.files = map[string][]byte{SignersPath: []byte(e.Record.Keys), TrustPath: []byte(st.Pending + "\n"), RevocationsPath: revoked}
+		a.groups = append(a.groups, GroupOf(e.Record, e.Statement))
+		a.subjects = append(a.subjects, Title(e.Record))
+	}
+	if standing == nil {
+		return nil
+	}
+	list, err := TrustOf(standing.Record)
+	if err != nil {
+		return err
+	}
+	return list.maySign(a.w.signer.KeyID(), a.now)
 }
 
 func (a *appender) add(ctx context.Context, r promotion.Record) error {
 	path, keep := pathOf(r)
-	if path == "" || path == SignersPath {
+	if path == "" || path == TrustPath {
 		return fmt.Errorf("a %s record has no place in the ledger", r.Kind)
 	}
 	current, written := a.files[path]
@@ -289,7 +316,11 @@ func (a *appender) flush(ctx context.Context) error {
 	} else {
 		parents = []promotion.Hash{a.tip}
 	}
-	who := gitrepo.Ident{Name: a.w.author.Name, Email: a.w.author.Email, When: a.now.UTC()}
+	when := a.now.UTC()
+	if when.Before(a.issued) {
+		when = a.issued // a commit is never dated before a record that it holds
+	}
+	who := gitrepo.Ident{Name: a.w.author.Name, Email: a.w.author.Email, When: when}
 	commit, err := a.repo.WriteCommit(ctx, gitrepo.CommitSpec{
 		Tree: tree, Parents: parents, Author: who, Committer: who,
 		Message: clipSubject(subject) + "\n\n" + t.String(),
@@ -322,6 +353,8 @@ func Title(r promotion.Record) string {
 		return fmt.Sprintf("%s %s", r.Kind, r.Scope)
 	case r.Range != nil:
 		return fmt.Sprintf("adopt configuration up to %s", r.Range.To.Short())
+	case r.Kind == promotion.RecordRotate && r.Trust != nil:
+		return fmt.Sprintf("rotate to trust list %d", r.Trust.Serial)
 	}
 	return string(r.Kind)
 }

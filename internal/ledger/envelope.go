@@ -224,6 +224,8 @@ func clip(s string) string {
 // where there is one, the barred digest, or the repository itself.
 func subjectsOf(r promotion.Record) []subject {
 	switch {
+	case r.Kind == promotion.RecordRotate:
+		return []subject{{SignersPath, sha256Of(promotion.Digest(Digest([]byte(r.Keys))))}}
 	case r.Artifact != nil && r.Artifact.Digest != "":
 		return []subject{{name(r.Artifact), sha256Of(r.Artifact.Digest)}}
 	case r.Digest != "":

@@ -14,24 +14,10 @@ import (
 	vsav1 "github.com/in-toto/attestation/go/predicates/vsa/v1"
 	attestation "github.com/in-toto/attestation/go/v1"
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
-	"golang.org/x/crypto/ssh"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/rungbot/rung/internal/promotion"
 )
-
-// rawKey is the Ed25519 key in an SSH public key's second field.
-func rawKey(field string) ed25519.PublicKey {
-	blob, err := base64.StdEncoding.DecodeString(field)
-	if err != nil {
-		panic(err)
-	}
-	key, err := ssh.ParsePublicKey(blob)
-	if err != nil {
-		panic(err)
-	}
-	return key.(ssh.CryptoPublicKey).CryptoPublicKey().(ed25519.PublicKey)
-}
 
 // every is one record of each kind, as Append completes them.
 func every() map[string]promotion.Record {

@@ -10,6 +10,11 @@ import (
 const (
 	// SignersPath is the trust list, in OpenSSH's allowed_signers format.
 	SignersPath = "allowed_signers"
+	// TrustPath holds the rotate record that put the trust list in force; there is
+	// none while the release key is its own root.
+	TrustPath = "trust.intoto.jsonl"
+	// RevocationsPath is the index of revoked keys; it stands beside TrustPath.
+	RevocationsPath = "revocations.json"
 	// RangePath holds the newest adopt of a range of configuration commits.
 	RangePath = "adopted.intoto.jsonl"
 
@@ -65,7 +70,7 @@ func pathOf(r promotion.Record) (path string, keep bool) {
 		}
 		return AnnouncedPath(r.Artifact.Name, r.Artifact.Version), false
 	case promotion.RecordRotate:
-		return SignersPath, false
+		return TrustPath, false
 	}
 	return "", false
 }

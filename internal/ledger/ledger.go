@@ -48,6 +48,10 @@ var (
 	// ErrSignature is for a signature that does not hold or a key that is
 	// not known.
 	ErrSignature = errors.New("signature does not hold")
+	// ErrTrust is for keys: a trust list that no root in force put there, a
+	// signing key that it does not list, a statement that can't be carried. A
+	// person with the keys puts it right, not a push.
+	ErrTrust = errors.New("the keys don't fit")
 	// ErrForeign is for a ledger of another repository or App.
 	ErrForeign = errors.New("not this repository's ledger")
 )

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/rungbot/rung/internal/gitrepo"
 	"github.com/rungbot/rung/internal/promotion"
@@ -23,6 +24,12 @@ type Repository interface {
 	WriteCommit(ctx context.Context, spec gitrepo.CommitSpec) (promotion.Hash, error)
 }
 
+// Past is a Repository whose history can be walked. *gitrepo.Remote is one.
+type Past interface {
+	Repository
+	CatchUp(ctx context.Context, from, to promotion.Hash) ([]gitrepo.Commit, gitrepo.Relation, error)
+}
+
 // Identity says whose ledger it is. Both numbers are written into the first
 // commit and checked on every read.
 type Identity struct {
@@ -30,14 +37,6 @@ type Identity struct {
 	App        int64
 	// URI is the repository's address in records.
 	URI string
-}
-
-// Trust is what a ledger's tip is judged by: keys from the settings, never the
-// tip's own tree.
-type Trust struct {
-	Keys Keys
-	// Commit checks a commit's SSHSIG armour over its payload.
-	Commit func(payload []byte, armour string) error
 }
 
 // lineagePath holds the ledger's identity; see lineage.
@@ -57,6 +56,16 @@ type Reader struct {
 	trust Trust
 	id    Identity
 	cache map[promotion.Hash][]promotion.LedgerEntry
+	// known are the rotate statements that were found to hold, carried is the
+	// greatest serial that a tree had, force what was in force at the last Read.
+	known   [][]byte
+	carried int
+	force   *force
+	// statements are those of the settings at the last Read.
+	statements []byte
+	// index are the files of the trust list as they were read last.
+	index    map[string][]byte
+	indexKey string
 }
 
 // NewReader returns a Reader for one repository.
@@ -69,8 +78,9 @@ const maxCache = 20000
 
 // Read reads the present state at tip: its signature, whose ledger it is, and
 // every record of its tree. Errors wrap ErrSignature, ErrForeign or
-// ErrMalformed where the ledger is at fault; others are the git server's.
-func (rd *Reader) Read(ctx context.Context, repo Repository, tip promotion.Hash) (promotion.LedgerState, error) {
+// ErrMalformed where the ledger is at fault, ErrTrust where the keys are; others
+// are the git server's.
+func (rd *Reader) Read(ctx context.Context, repo Past, tip promotion.Hash) (promotion.LedgerState, error) {
 	st := promotion.LedgerState{
 		Tip: tip, Live: map[promotion.Pair]promotion.LiveEntry{}, Open: map[promotion.Pair]promotion.LedgerEntry{},
 		Quarantine: map[promotion.Digest]promotion.LedgerEntry{}, Freezes: map[string]promotion.LedgerEntry{},
@@ -83,8 +93,13 @@ func (rd *Reader) Read(ctx context.Context, repo Repository, tip promotion.Hash)
 	if err != nil {
 		return st, err
 	}
-	if err := rd.trust.Commit(commit.Payload(), commit.Signature); err != nil {
-		return st, fmt.Errorf("ledger commit %s: %w: %w", tip.Short(), ErrSignature, err)
+	files, err := repo.Walk(ctx, commit.Tree, "")
+	if err != nil {
+		return st, err
+	}
+	f, signer, err := rd.judge(ctx, repo, commit, files)
+	if err != nil {
+		return st, fmt.Errorf("ledger commit %s: %w", tip.Short(), err)
 	}
 	t, err := ParseTrailers(commit.Message)
 	if err != nil {
@@ -94,11 +109,8 @@ func (rd *Reader) Read(ctx context.Context, repo Repository, tip promotion.Hash)
 		return st, fmt.Errorf("ledger commit %s: %w", tip.Short(), malformed("no trailers"))
 	}
 	st.Base = t.Base
-	files, err := repo.Walk(ctx, commit.Tree, "")
-	if err != nil {
-		return st, err
-	}
-	if err := rd.load(ctx, repo, files); err != nil {
+	keys := f.keys(rd.trust.Own)
+	if err := rd.load(ctx, repo, files, keys); err != nil {
 		return st, err
 	}
 	for _, f := range files {
@@ -108,7 +120,7 @@ func (rd *Reader) Read(ctx context.Context, repo Repository, tip promotion.Hash)
 			}
 			continue
 		}
-		if !strings.HasSuffix(f.Path, extension) {
+		if !strings.HasSuffix(f.Path, extension) || f.Path == TrustPath {
 			continue
 		}
 		if err := place(&st, f.Path, rd.cache[f.Hash]); err != nil {
@@ -118,7 +130,27 @@ func (rd *Reader) Read(ctx context.Context, repo Repository, tip promotion.Hash)
 	if st.First == "" {
 		return st, fmt.Errorf("ledger commit %s: %w", tip.Short(), malformed("no %s", lineagePath))
 	}
+	if err := rd.timely(commit, t, f, signer, st.IssuedAt); err != nil {
+		return st, fmt.Errorf("ledger commit %s: %w", tip.Short(), err)
+	}
+	if list, listed := f.next(); listed {
+		if err := list.maySign(rd.trust.Own.Fingerprint(), latest(commit.Committer.When, st.IssuedAt)); err != nil {
+			return st, err
+		}
+	}
+	st.Trust = f.standing
+	if f.pending != nil {
+		st.Pending = string(f.pending.line)
+	}
+	rd.remember(f)
 	return st, nil
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }
 
 func (rd *Reader) lineage(ctx context.Context, repo Repository, f gitrepo.File, tip promotion.Hash) (promotion.Hash, error) {
@@ -143,13 +175,13 @@ func (rd *Reader) lineage(ctx context.Context, repo Repository, f gitrepo.File, 
 }
 
 // load decodes the record files that are not cached, all in one request.
-func (rd *Reader) load(ctx context.Context, repo Repository, files []gitrepo.File) error {
+func (rd *Reader) load(ctx context.Context, repo Repository, files []gitrepo.File, keys Keys) error {
 	if len(rd.cache) > maxCache {
 		clear(rd.cache)
 	}
 	var want []promotion.Hash
 	for _, f := range files {
-		if _, have := rd.cache[f.Hash]; !have && strings.HasSuffix(f.Path, extension) {
+		if _, have := rd.cache[f.Hash]; !have && strings.HasSuffix(f.Path, extension) && f.Path != TrustPath {
 			want = append(want, f.Hash)
 		}
 	}
@@ -162,10 +194,10 @@ func (rd *Reader) load(ctx context.Context, repo Repository, files []gitrepo.Fil
 	}
 	for _, f := range files {
 		data, fetched := blobs[f.Hash]
-		if !fetched || !strings.HasSuffix(f.Path, extension) {
+		if !fetched || !strings.HasSuffix(f.Path, extension) || f.Path == TrustPath {
 			continue
 		}
-		entries, err := DecodeFile(data, rd.trust.Keys)
+		entries, err := DecodeFile(data, keys)
 		if err != nil {
 			return fmt.Errorf("ledger file %s: %w", f.Path, err)
 		}
@@ -279,12 +311,16 @@ func PairOf(r promotion.Record) promotion.Pair {
 // entries are read.
 func (rd *Reader) History(ctx context.Context, repo Repository, from promotion.LiveEntry, limit int, stop func(promotion.LiveEntry) bool) ([]promotion.LiveEntry, error) {
 	var history []promotion.LiveEntry
+	keys := KeysOf(rd.trust.Own)
+	if rd.force != nil {
+		keys = rd.force.keys(rd.trust.Own)
+	}
 	link := from.Land.Record.Previous
 	for range limit {
 		if link == nil || link.Blob == "" {
 			return history, nil
 		}
-		if err := rd.load(ctx, repo, []gitrepo.File{{Path: "chain" + extension, Hash: link.Blob}}); err != nil {
+		if err := rd.load(ctx, repo, []gitrepo.File{{Path: "chain" + extension, Hash: link.Blob}}, keys); err != nil {
 			return history, err
 		}
 		entries := rd.cache[link.Blob]

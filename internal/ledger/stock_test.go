@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"crypto/ed25519"
 	"io"
 	"net/http"
 	"net/http/cgi"
@@ -40,20 +39,12 @@ func (p pen) AuthorizedKey() string                     { return p.key.Public().
 func (p pen) SignBytes(message []byte) ([]byte, error)  { return p.key.SignRaw(message) }
 func (p pen) SignCommit(message []byte) (string, error) { return p.key.Sign(message) }
 
-func (p pen) verify(payload []byte, armour string) error {
-	return sign.Verify(payload, armour, p.key.Public())
-}
-
 // keys are the pen's own public key.
 func (p pen) keys() Keys {
-	var raw ed25519.PublicKey
-	for _, field := range strings.Fields(p.AuthorizedKey())[1:2] {
-		raw = rawKey(field)
-	}
-	return Keys{p.KeyID(): raw}
+	return KeysOf(p.key.Public())
 }
 
-func (p pen) trust() Trust { return Trust{Keys: p.keys(), Commit: p.verify} }
+func (p pen) trust() Trust { return Trust{Own: p.key.Public()} }
 
 var gitExecPath = sync.OnceValues(func() (string, error) {
 	out, err := exec.Command("git", "--exec-path").Output()

@@ -12,12 +12,17 @@ import (
 	"github.com/rungbot/rung/internal/promotion"
 )
 
+// restore is how a ledger that is not as it was is put right.
+const restore = "; push the branch rung/ledger back from any clone that has it"
+
 // ledgerFault tells a ledger that can't be trusted from a server that can't be
 // reached.
 func ledgerFault(err error) (string, bool) {
 	switch {
 	case errors.Is(err, ledger.ErrForeign), errors.Is(err, ledger.ErrSignature), errors.Is(err, ledger.ErrMalformed):
-		return "the ledger can't be trusted: " + err.Error(), true
+		return "the ledger can't be trusted: " + err.Error() + restore, true
+	case errors.Is(err, ledger.ErrTrust):
+		return err.Error(), true
 	}
 	return "", false
 }

@@ -251,7 +251,6 @@ func (p *pass) readPlaces(ctx context.Context, by rules, files []gitrepo.File) (
 func (p *pass) ledger(ctx context.Context) error {
 	tip := p.refs[promotion.LedgerRef]
 	pinned := p.s.Pipeline.Ledger
-	const restore = "; push the branch rung/ledger back from any clone that has it"
 	switch {
 	case tip == "" && p.mem.tip != "":
 		p.s.Ledger.Problem = fmt.Sprintf("the ledger is lost: the branch rung/ledger is gone, it was at %s%s", p.mem.tip.Short(), restore)
@@ -264,13 +263,22 @@ func (p *pass) ledger(ctx context.Context) error {
 		if cited != "" {
 			p.s.Ledger.Problem = fmt.Sprintf("the ledger is lost: the base branch cites its commit %s, and there is no branch rung/ledger%s", cited.Short(), restore)
 		}
+		if err != nil || cited != "" {
+			return err
+		}
+		begin, err := p.Ledger.Begin()
+		if problem, fault := ledgerFault(err); fault {
+			p.s.Ledger.Problem = problem
+			return nil
+		}
+		p.s.Ledger.Pending = begin
 		return err
-	case tip == p.mem.tip && p.mem.ledger.Problem == "" && p.mem.ledger.Tip == tip:
+	case tip == p.mem.tip && p.mem.ledger.Problem == "" && p.mem.ledger.Tip == tip && !p.Ledger.Stale():
 		p.s.Ledger = p.mem.ledger
 	default:
 		st, err := p.Ledger.Read(ctx, p.Git, tip)
 		if problem, fault := ledgerFault(err); fault {
-			p.s.Ledger.Problem = problem + restore
+			p.s.Ledger.Problem = problem
 			return nil
 		}
 		if err != nil {

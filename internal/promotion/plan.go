@@ -18,6 +18,9 @@ type Plan struct {
 	Base Hash `json:"base,omitempty"`
 	// StartLedger is true when the ledger's first commit is to be made.
 	StartLedger bool `json:"startLedger,omitempty"`
+	// Rotate is true when the ledger state's pending rotate statement is to be
+	// carried, with or without records.
+	Rotate bool `json:"rotate,omitempty"`
 	// Lone is true when the records and deletes may wait for company: nothing
 	// else in the plan needs them.
 	Lone bool `json:"lone,omitempty"`

@@ -190,6 +190,13 @@ type LedgerState struct {
 	Freezes    map[string]LedgerEntry     `json:"freezes,omitempty"`
 	Announced  map[Artifact][]LedgerEntry `json:"announced,omitempty"`
 
+	// Trust is the rotate record that put the trust list in force; nil while the
+	// release key is its own root.
+	Trust *LedgerEntry `json:"trust,omitempty"`
+	// Pending is the rotate statement that is to be carried into the ledger next,
+	// in its bytes: signed by a root in force, from the settings.
+	Pending string `json:"pending,omitempty"`
+
 	// Problem says why the ledger can't be used: lost, reset, forged, of
 	// another App. Everything is held while it stands.
 	Problem string `json:"problem,omitempty"`

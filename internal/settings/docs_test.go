@@ -34,7 +34,8 @@ A secret comes from its variable or from the file that the variable with ` + "`_
 process's user alone (mode 0600 or 0400) and never lies in the data directory. Where files can't have such modes, as in some mounted volumes, pass the
 variable itself. Durations are written as ` + "`30s`, `10m` or `1h`" + `.
 
-` + "`rung serve`" + ` needs ` + "`RUNG_GITHUB_APP_ID`, `RUNG_GITHUB_PRIVATE_KEY`, `RUNG_GITHUB_WEBHOOK_SECRETS` and `RUNG_SIGNING_KEY`" + `; everything else has a default.
+` + "`rung serve`" + ` needs ` + "`RUNG_GITHUB_APP_ID`, `RUNG_GITHUB_PRIVATE_KEY`, `RUNG_GITHUB_WEBHOOK_SECRETS` and `RUNG_SIGNING_KEY`" + ` (or ` + "`RUNG_SIGNING_KEY_AGENT`" + `); everything else
+has a default. What the keys are for: [keys.md](keys.md).
 
 <!-- Generated from internal/settings/settings.go by go generate ./internal/settings -->
 

@@ -42,9 +42,24 @@ type Settings struct {
 	GitHubWebhookSecrets []Secret `env:"RUNG_GITHUB_WEBHOOK_SECRETS" file:"true"`
 
 	// The release key that signs commits and records: an Ed25519 private key,
-	// as ssh-keygen writes it. It is never created by rung, and is not the
-	// App's key.
+	// as `rung keys init` and ssh-keygen write it. `rung serve` never makes one,
+	// and it is not the App's key.
 	SigningKey Secret `env:"RUNG_SIGNING_KEY" file:"true"`
+	// The release key where an ssh-agent holds it, instead of RUNG_SIGNING_KEY:
+	// its public half (ssh-ed25519 AAAA…), the .pub file that holds that, or its
+	// fingerprint (SHA256:…). The agent is the one at SSH_AUTH_SOCK.
+	SigningKeyAgent string `env:"RUNG_SIGNING_KEY_AGENT"`
+	// The socket of the ssh-agent that holds the release key, as ssh-agent sets
+	// it.
+	AgentSocket string `env:"SSH_AUTH_SOCK"`
+	// The root keys, which decide whose signatures count: their public halves
+	// (ssh-ed25519 AAAA…), separated by commas. Without them the release key is
+	// its own root, which serve says at its start.
+	RootKeys string `env:"RUNG_ROOT_KEYS"`
+	// A file of rotate statements, one a line, as `rung keys rotate` writes them;
+	// those of other repositories are passed over. It is read again at each look
+	// at a ledger, and what a root key signed is carried into it.
+	TrustFile string `env:"RUNG_TRUST_FILE"`
 
 	// The registry that the user name and password below are for, host or
 	// host:port; they are sent to no other. For several registries use a
@@ -104,12 +119,12 @@ func (e *Error) Error() string {
 
 // Load reads the settings from an environment ("NAME=value", as os.Environ
 // gives it) and the files that it names. Variables that don't begin with RUNG_
-// are ignored. Nothing is required here, so that every subcommand can use it;
+// are ignored, SSH_AUTH_SOCK apart. Nothing is required here, so that every subcommand can use it;
 // see CheckServe. The error is an *Error.
 func Load(environ []string) (Settings, error) {
 	l := &loader{env: map[string]string{}}
 	for _, pair := range environ {
-		if name, value, ok := strings.Cut(pair, "="); ok && strings.HasPrefix(name, "RUNG_") {
+		if name, value, ok := strings.Cut(pair, "="); ok && (strings.HasPrefix(name, "RUNG_") || name == "SSH_AUTH_SOCK") {
 			l.env[name] = value
 		}
 	}
@@ -228,6 +243,9 @@ func (l *loader) check(s *Settings) {
 	if !s.DatabaseURL.Empty() {
 		l.report("RUNG_DATABASE_URL", "PostgreSQL is not supported yet: unset it; the queue is kept in RUNG_DATA, by one process")
 	}
+	if !s.SigningKey.Empty() && s.SigningKeyAgent != "" {
+		l.report("RUNG_SIGNING_KEY_AGENT", "is set as well as RUNG_SIGNING_KEY: unset one of them")
+	}
 	s.GitHubURL = l.checkURL("RUNG_GITHUB_URL", s.GitHubURL, true)
 	if s.BoardURL != "" {
 		s.BoardURL = l.checkURL("RUNG_BOARD_URL", s.BoardURL, false)
@@ -320,8 +338,11 @@ func (s Settings) CheckServe() error {
 	if len(s.GitHubWebhookSecrets) == 0 {
 		l.report("RUNG_GITHUB_WEBHOOK_SECRETS", "is missing: set it, or RUNG_GITHUB_WEBHOOK_SECRETS_FILE, to the App's webhook secret; unsigned webhooks are never taken")
 	}
-	if s.SigningKey.Empty() {
-		l.report("RUNG_SIGNING_KEY", "is missing: make a key with ssh-keygen -t ed25519 -N '' outside %s, and name its file in RUNG_SIGNING_KEY_FILE", s.Data)
+	switch {
+	case s.SigningKey.Empty() && s.SigningKeyAgent == "":
+		l.report("RUNG_SIGNING_KEY", "is missing: make a key with rung keys init outside %s, and name its file in RUNG_SIGNING_KEY_FILE", s.Data)
+	case s.SigningKeyAgent != "" && s.AgentSocket == "":
+		l.report("RUNG_SIGNING_KEY_AGENT", "needs SSH_AUTH_SOCK: run serve with the agent's socket in its environment")
 	}
 	if err := CheckDataDir(s.Data); err != nil {
 		l.report("RUNG_DATA", "%v", err)
