@@ -64,6 +64,7 @@ var requests = []asked{
 	{"token", "GET", "/orgs/acme/repos", "", 200, ""},
 	{"token", "GET", "/repos/acme/environments", "", 200, "main=default_branch"},
 	{"alice", "PATCH", "/repos/acme/environments", `{"description":"what runs where"}`, 200, ""},
+	{"token", "GET", "/repos/acme/environments/activity?ref=refs/heads/main&per_page=100", "", 200, ""},
 	{"token", "GET", "/repos/acme/environments/topics", "", 200, ""},
 	{"token", "GET", "/repos/acme/environments/languages", "", 200, ""},
 	{"token", "GET", "/repos/acme/environments/teams", "", 200, ""},

@@ -3,6 +3,7 @@ package decide
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/rungbot/rung/internal/promotion"
 )
@@ -190,7 +191,7 @@ func (p *pass) adopt(pair promotion.Pair, c *promotion.BaseChange) {
 	after := p.resolved(pair.Artifact, lastValue(changes))
 	r := promotion.Record{
 		Kind: promotion.RecordAdopt, Environment: pair.Environment, Artifact: p.artifact(pair.Artifact, after), Base: p.base(),
-		Places: changes, Actor: promotion.Actor{Kind: "person", Person: c.MergedBy}, Reason: "changed by hand",
+		Places: changes, Actor: promotion.Actor{Kind: "person", Person: c.MergedBy}, Approvals: c.Approvals, Reason: "changed by hand",
 		Cause:  promotion.Cause{Kind: "merge", ID: string(c.Commit), At: c.When},
 		Landed: &promotion.RecordLanded{Commit: c.Commit, Method: method(c, ""), ByHand: true},
 	}
@@ -202,11 +203,24 @@ func (p *pass) adopt(pair promotion.Pair, c *promotion.BaseChange) {
 	}
 	if c.PullRequest != 0 {
 		r.PullRequest = &promotion.RecordPullRequest{Number: c.PullRequest}
+	} else if r.Landed.Method == "squash" {
+		r.Landed.Method = "push"
+	}
+	switch {
+	case c.OpenedBy != (promotion.Person{}):
+		r.Causers = []promotion.Person{c.OpenedBy}
+	case c.MergedBy != (promotion.Person{}):
+		r.Causers = []promotion.Person{c.MergedBy}
+	default:
+		r.Actor.Kind = "unknown"
+		if c.Author != "" {
+			r.Reason = "changed by hand, as its commit says by " + clip(c.Author, 100)
+		}
 	}
 	was := p.live[pair].Land.Record
 	restored, reverted := p.restored(pair, after)
 	if reverted {
-		r.Restores, r.Reason = restored.Land.Statement, "rolled back by hand"
+		r.Restores, r.Reason = restored.Land.Statement, strings.Replace(r.Reason, "changed", "rolled back", 1)
 	}
 	p.record(r)
 	if !reverted || was.Artifact == nil || was.Artifact.Digest == "" {
@@ -237,6 +251,13 @@ func (p *pass) restored(pair promotion.Pair, after promotion.Value) (promotion.L
 		}
 	}
 	return promotion.LiveEntry{}, false
+}
+
+func clip(s string, n int) string {
+	if len(s) > n {
+		return strings.ToValidUTF8(s[:n], "")
+	}
+	return s
 }
 
 func lastValue(changes []promotion.PlaceChange) promotion.Value {

@@ -311,3 +311,57 @@ func TestWhatIsSeenInOneLookIsOneChange(t *testing.T) {
 	w.settled()
 	w.wantLive(at(prod), "1.0.0")
 }
+
+// TestWhoChangedAVersion is recorded as far as it is known, and said as that.
+func TestWhoChangedAVersion(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*promotion.BaseChange)
+		actor  promotion.Actor
+		causer promotion.Person
+		method string
+		words  string
+	}{
+		"a push": {
+			func(c *promotion.BaseChange) { c.MergedBy = bob },
+			promotion.Actor{Kind: "person", Person: bob},
+			bob, "push", "changed by hand by bob in ",
+		},
+		"a pull request": {
+			func(c *promotion.BaseChange) { c.MergedBy, c.OpenedBy, c.PullRequest = ada, bob, 8 },
+			promotion.Actor{Kind: "person", Person: ada},
+			bob, "squash", "(pull request 8)",
+		},
+		"nobody knows": {
+			func(c *promotion.BaseChange) { c.MergedBy, c.Author = promotion.Person{}, "Bob <b>" },
+			promotion.Actor{Kind: "unknown"},
+			promotion.Person{},
+			"push", "changed by hand by somebody in ",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			change := w.change(at(prod), value("1.0.5"), bob)
+			c.change(change)
+			change.Approvals = []promotion.RecordApproval{{Person: carol, Permission: "write"}}
+			plan := w.step()
+			r := plan.Records[0]
+			if r.Kind != promotion.RecordAdopt || r.Actor != c.actor || r.Landed.Method != c.method || len(r.Approvals) != 1 {
+				t.Errorf("the record is %+v", r)
+			}
+			if (len(r.Causers) == 0) != (c.causer == promotion.Person{}) || len(r.Causers) == 1 && r.Causers[0] != c.causer {
+				t.Errorf("it is caused by %+v", r.Causers)
+			}
+			if len(r.Causers) == 0 && r.Reason != "changed by hand, as its commit says by Bob <b>" {
+				t.Errorf("the reason is %q", r.Reason)
+			}
+			if st := w.state(plan, at(prod)); !strings.Contains(st.ByHand, c.words) {
+				t.Errorf("it is shown as %q", st.ByHand)
+			}
+			w.say(1, ada, 0, "/adopt checkout in prod we looked at it")
+			plan = w.step()
+			if st := w.state(plan, at(prod)); !strings.Contains(st.ByHand, c.words) || !strings.HasSuffix(st.ByHand, ", and adopted by ada: we looked at it") {
+				t.Errorf("adopted, it is shown as %q", st.ByHand)
+			}
+		})
+	}
+}

@@ -46,6 +46,7 @@ func (s *Server) refsMoved(ctx context.Context, r *repo, who *account, ups []git
 		}
 	}
 	for _, up := range ups {
+		s.remember(r, who, up)
 		if up.New != gitstore.Zero {
 			r.Pushers[up.New] = who.Login
 		}

@@ -213,6 +213,7 @@ func (s *Server) repoRoutes() []*route {
 		patch("/repos/{owner}/{repo}", "administration:write", s.patchRepo),
 		get("/orgs/{org}/repos", "", s.listOrgRepos),
 		post("/repos/{owner}/{repo}/dispatches", "contents:write", s.dispatchRoute),
+		get("/repos/{owner}/{repo}/activity", "contents:read", s.listActivities),
 		get("/repos/{owner}/{repo}/topics", "metadata:read", func(*call) (reply, error) { return ok(object{"names": []string{}}) }),
 		get("/repos/{owner}/{repo}/languages", "metadata:read", func(*call) (reply, error) { return ok(object{}) }),
 	}

@@ -136,6 +136,7 @@ type repo struct {
 	Rules          []*Ruleset
 	WebFlow        map[string]bool   // commits that GitHub itself signed
 	Pushers        map[string]string // head commit to the login that pushed it
+	Activities     []*activity       // oldest first
 	Queue          []*queueEntry
 
 	git gitstore.Repository

@@ -27,6 +27,9 @@ func (p *pass) forge(ctx context.Context) error {
 		p.attribute()
 		p.s.ForgeRead = true
 	}
+	if err := p.origins(ctx); err != nil {
+		return err
+	}
 	p.s.Rules, p.s.Public = p.mem.rules, p.mem.public
 	if p.mem.archived {
 		// Not even a check can be written: its pull requests are not looked at.
@@ -186,7 +189,7 @@ func (p *pass) attribute() {
 	for i := range p.s.Base.Changes {
 		c := &p.s.Base.Changes[i]
 		if m, known := p.mem.merged[c.Commit]; known {
-			c.PullRequest, c.MergedBy = m.number, m.by
+			c.PullRequest, c.MergedBy, c.OpenedBy = m.number, m.by, m.opened
 		}
 	}
 }
@@ -258,6 +261,7 @@ func (p *pass) people(ctx context.Context) error {
 			pr.ClosedByAccess = &access
 		}
 	}
+	p.approvals(ctx)
 	for i := range p.s.Commands {
 		c := &p.s.Commands[i]
 		c.Access = p.Forge.Access(ctx, p.Repository, c.Author, p.commandTeams())

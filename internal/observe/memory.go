@@ -62,9 +62,13 @@ type memory struct {
 // question is a head and the base that it is to be merged into.
 type question struct{ head, base promotion.Hash }
 
+// merge is how a base commit came there. opened and reviews are of its pull
+// request, where there was one and it was read.
 type merge struct {
-	number int
-	by     promotion.Person
+	number  int
+	by      promotion.Person
+	opened  promotion.Person
+	reviews []promotion.ReviewFacts
 }
 
 type servedAt struct {
@@ -188,7 +192,7 @@ func (m *memory) learn(state forge.State, q forge.Query, now time.Time) {
 		m.prs[r.Number] = stateOf(r)
 		delete(m.dirty, r.Number)
 		if r.MergeCommit != "" {
-			m.merged[r.MergeCommit] = merge{r.Number, r.MergedBy}
+			m.merged[r.MergeCommit] = merge{r.Number, r.MergedBy, r.Author, r.Reviews}
 		}
 	}
 	m.onboarding = m.onboarding || slices.Contains(q.Heads, strings.TrimPrefix(promotion.OnboardRef, "refs/heads/"))
@@ -249,7 +253,7 @@ func (m *memory) wrote(s *promotion.Snapshot, plan *promotion.Plan, res promotio
 		}
 	}
 	for _, done := range res.Merged {
-		m.merged[done.Commit] = merge{done.Number, s.App}
+		m.merged[done.Commit] = merge{number: done.Number, by: s.App}
 		if pr := m.prs[done.Number]; pr != nil {
 			pr.State, pr.MergeCommit, pr.MergedBy = "merged", done.Commit, s.App
 		}

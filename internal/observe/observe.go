@@ -33,6 +33,7 @@ type Forge interface {
 	Access(ctx context.Context, repo promotion.Repository, person promotion.Person, teams []string) promotion.Access
 	Comments(ctx context.Context, repo promotion.Repository, since time.Time) ([]forge.Comment, error)
 	Reacted(ctx context.Context, repo promotion.Repository, comment int64) (bool, error)
+	Origins(ctx context.Context, repo promotion.Repository, base string, commits []promotion.Hash) (map[promotion.Hash]forge.Origin, error)
 }
 
 // Registry is what observe reads of registries. *registry.Registry is one.

@@ -395,7 +395,7 @@ func (p *pass) change(ctx context.Context, c *gitrepo.Commit, before promotion.H
 		return out, err
 	}
 	if m, known := p.mem.merged[c.Hash]; known {
-		out.PullRequest, out.MergedBy = m.number, m.by
+		out.PullRequest, out.MergedBy, out.OpenedBy = m.number, m.by, m.opened
 	}
 	return out, nil
 }

@@ -276,7 +276,8 @@ type RecordPolicy struct {
 type RecordLanded struct {
 	Commit      Hash `json:"commit"`
 	FirstParent Hash `json:"firstParent"`
-	// Method is merge, squash or fast-forward, as seen from the commit.
+	// Method is merge, squash or fast-forward, as seen from the commit; push
+	// where a person changed a version without a pull request.
 	Method string `json:"method"`
 	// ByHand is true when a person merged.
 	ByHand bool `json:"byHand,omitempty"`

@@ -136,7 +136,8 @@ type BaseChange struct {
 	When    time.Time `json:"when"`
 	// Message is the commit message, at most 4 KiB.
 	Message string `json:"message,omitempty"`
-	// Author is the commit's author as written, "name <mail>".
+	// Author is the name of the commit's author as written; anybody may write
+	// any.
 	Author string `json:"author,omitempty"`
 	// Places are the artifact places that it changed.
 	Places map[Pair][]PlaceChange `json:"places,omitempty"`
@@ -151,8 +152,13 @@ type BaseChange struct {
 	// environments.
 	Exact map[Pair]bool `json:"exact,omitempty"`
 	// PullRequest is the pull request that it merged, 0 if none is known.
-	PullRequest int    `json:"pullRequest,omitempty"`
-	MergedBy    Person `json:"mergedBy,omitzero"`
+	PullRequest int `json:"pullRequest,omitempty"`
+	// MergedBy is who merged it, or pushed it where no pull request brought it.
+	MergedBy Person `json:"mergedBy,omitzero"`
+	// OpenedBy is who opened the pull request, and Approvals are the approving
+	// reviews that stood when it was merged; for changes by hand only.
+	OpenedBy  Person           `json:"openedBy,omitzero"`
+	Approvals []RecordApproval `json:"approvals,omitempty"`
 }
 
 // LedgerEntry is one record with its place in the ledger.

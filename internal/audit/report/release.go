@@ -223,7 +223,7 @@ func (r *Reader) adopt(e audit.Entry, pair promotion.Pair) {
 		return
 	}
 	how := ByHand
-	if r.live[pair] == nil && e.Record.Actor.Kind != "person" {
+	if e.Record.Landed == nil {
 		how = Found
 	}
 	r.release(e, pair, how)

@@ -81,7 +81,9 @@ func story() *Reader {
 		r.Digest, r.Actor, r.Reason = "sha256:"+promotion.Digest(strings.Repeat("b", 64)), by(bob), "=cmd|' /C calc'!A0"
 	})
 	s.climbed("prod", "1.1.0", nil, func(r *promotion.Record) { r.Restores, r.Reason = "sha256:x", "=1+1\nand\x1b[31m more" })
-	s.tell(promotion.RecordAdopt, "prod", "1.3.0", func(r *promotion.Record) { r.Actor, r.Reason = by(bob), "changed by hand" })
+	s.tell(promotion.RecordAdopt, "prod", "1.3.0", func(r *promotion.Record) {
+		r.Actor, r.Reason, r.Landed = by(bob), "changed by hand", &promotion.RecordLanded{Commit: promotion.Hash(strings.Repeat("d", 40)), ByHand: true}
+	})
 	s.tell(promotion.RecordPropose, "prod", "1.4.0", nil)
 	s.tell(promotion.RecordWithdraw, "prod", "1.4.0", func(r *promotion.Record) { r.Actor, r.Reason = by(ada), "vetoed" })
 	s.tell(promotion.RecordFreeze, "", "", func(r *promotion.Record) { r.Scope, r.Actor, r.Reason = "prod", by(ada), "<b>holidays</b>" })
