@@ -109,7 +109,7 @@ func (p *pass) ordinaryCheck(pr *promotion.PullRequestState) {
 		}
 		notes = append(notes, "Take it out, or lift the quarantine with `/unquarantine`.")
 	case len(im.Problems) > 0:
-		c.Conclusion, c.Title = "failure", fmt.Sprintf("%d configuration error(s)", len(im.Problems))
+		c.Conclusion, c.Title = "failure", fmt.Sprintf("%d error(s) in configuration or manifests", len(im.Problems))
 		for _, problem := range im.Problems {
 			notes = append(notes, fmt.Sprintf("%s %s", prose.Code(fmt.Sprintf("%s:%d:%d", problem.Path, max(problem.Line, 1), max(problem.Column, 1)), 256), prose.Text(problem.Text, 600)))
 		}

@@ -23,7 +23,7 @@ func TestTheCheckOfOrdinaryPullRequests(t *testing.T) {
 		},
 		"a configuration error": {
 			promotion.Impact{Governs: true, Problems: []promotion.ConfigProblem{{Path: "rung.yaml", Line: 3, Column: 7, Text: "unknown field <soack>, did you mean @soak?"}}},
-			"failure", "1 configuration error(s)",
+			"failure", "1 error(s) in configuration or manifests",
 			[]string{"`rung.yaml:3:7` unknown field &lt;soack&gt;, did you mean @\u2060soak?"},
 		},
 		"configuration": {

@@ -149,7 +149,10 @@ func (p *pass) lastGood(pair promotion.Pair, want *rollback) (promotion.LiveEntr
 				return h, fmt.Sprintf("%s is quarantined; say /unquarantine first, or choose another version", a.Version)
 			}
 			continue
-		case !settled && want.version == "" && !want.force:
+		case !settled && !want.force:
+			if want.version != "" {
+				return h, fmt.Sprintf("%s never settled good in %s; to go back to it all the same, add force: and a reason", a.Version, pair.Environment)
+			}
 			continue
 		}
 		served, asked := p.s.Served[a.Digest]

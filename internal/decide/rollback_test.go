@@ -123,11 +123,19 @@ func TestWhereARollbackGoes(t *testing.T) {
 		"not one that is barred":              {"/rollback checkout in prod", func(w *world) { w.bar("1.2.0") }, "1.1.0"},
 		"not one that is not served any more": {"/rollback checkout in prod", func(w *world) { w.s.Served[digest("1.2.0")] = false }, "1.1.0"},
 		"to a version":                        {"/rollback checkout in prod to 1.1.0", func(w *world) {}, "1.1.0"},
-		"to a version that never settled":     {"/rollback checkout in prod to 1.2.0", func(w *world) { w.s.Ledger.History[at(prod)][0].Settle = nil }, "1.2.0"},
-		"to a version that is barred":         {"/rollback checkout in prod to 1.1.0", func(w *world) { w.bar("1.1.0") }, "! 1.1.0 is quarantined; say /unquarantine first"},
-		"to a version that is gone":           {"/rollback checkout in prod to 1.1.0", func(w *world) { w.s.Served[digest("1.1.0")] = false }, "! the registry no longer serves 1.1.0"},
-		"to a version that never was":         {"/rollback checkout in prod to 9.9.9", func(w *world) {}, "! 9.9.9 never landed in prod"},
-		"to the version that is live":         {"/rollback checkout in prod to 1.3.0", func(w *world) {}, "! 1.3.0 never landed in prod"},
+		"to a version that never settled": {
+			"/rollback checkout in prod to 1.2.0", func(w *world) { w.s.Ledger.History[at(prod)][0].Settle = nil }, "! 1.2.0 never settled good in prod; to go back to it all the same, add force: and a reason",
+		},
+		"to a version that settled bad": {"/rollback checkout in prod to 1.2.0", func(w *world) {
+			w.s.Ledger.History[at(prod)][0].Settle = ptr(w.entry(promotion.Record{Kind: promotion.RecordSettle, Outcome: promotion.SettledBad}))
+		}, "! 1.2.0 never settled good in prod"},
+		"to a version that never settled, by force": {
+			"/rollback checkout in prod to 1.2.0 force: nothing else is left", func(w *world) { w.s.Ledger.History[at(prod)][0].Settle = nil }, "1.2.0",
+		},
+		"to a version that is barred": {"/rollback checkout in prod to 1.1.0", func(w *world) { w.bar("1.1.0") }, "! 1.1.0 is quarantined; say /unquarantine first"},
+		"to a version that is gone":   {"/rollback checkout in prod to 1.1.0", func(w *world) { w.s.Served[digest("1.1.0")] = false }, "! the registry no longer serves 1.1.0"},
+		"to a version that never was": {"/rollback checkout in prod to 9.9.9", func(w *world) {}, "! 9.9.9 never landed in prod"},
+		"to the version that is live": {"/rollback checkout in prod to 1.3.0", func(w *world) {}, "! 1.3.0 never landed in prod"},
 		"nothing left": {"/rollback checkout in prod", func(w *world) {
 			for v := range w.s.Served {
 				w.s.Served[v] = false

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/rungbot/rung/internal/gitrepo"
+	"github.com/rungbot/rung/internal/manifest"
 	"github.com/rungbot/rung/internal/pipeline"
 	"github.com/rungbot/rung/internal/promotion"
 )
@@ -82,10 +83,42 @@ func (p *pass) impact(ctx context.Context, pr *promotion.PullRequestState) (*pro
 	if err := p.placeChanges(ctx, p.rules(), touched, im.Places); err != nil {
 		return nil, err
 	}
+	if im.Problems, err = p.unreadable(ctx, touched); err != nil {
+		return nil, err
+	}
 	if im.Governs {
 		return im, p.governance(ctx, head.Tree, im)
 	}
 	return im, nil
+}
+
+// unreadable are the files that name an artifact and could not be read: merged, they
+// hold their environment.
+func (p *pass) unreadable(ctx context.Context, touched []gitrepo.Change) ([]promotion.ConfigProblem, error) {
+	var problems []promotion.ConfigProblem
+	for _, d := range touched {
+		if !manifest.IsManifest(d.Path) || d.After.Hash == "" || !d.After.Mode.Regular() {
+			continue
+		}
+		reads, err := p.readPlaces(ctx, p.rules(), []gitrepo.File{{Path: d.Path, Mode: d.After.Mode, Hash: d.After.Hash}})
+		if err != nil {
+			return nil, err
+		}
+		if reads[0].err == nil {
+			continue
+		}
+		env := environmentOf(d.Path, &p.s.Pipeline).Name
+		problem := promotion.ConfigProblem{Path: d.Path, Environments: []promotion.Environment{env}}
+		var at *manifest.Error
+		if errors.As(reads[0].err, &at) {
+			problem.Line, problem.Column, problem.Text = at.Line, at.Column, at.Reason
+		} else {
+			problem.Text = reads[0].err.Error()
+		}
+		problem.Text += fmt.Sprintf("; merged, it holds %s", env)
+		problems = append(problems, problem)
+	}
+	return problems, nil
 }
 
 // ends are a pull request's head and the commit at which it left the base
@@ -128,9 +161,9 @@ func (p *pass) governance(ctx context.Context, tree promotion.Hash, im *promotio
 	if err != nil {
 		return err
 	}
-	im.Problems = result.Problems
+	im.Problems = append(im.Problems, result.Problems...)
 	if p.LintPolicies != nil {
-		im.Problems = append(slices.Clone(im.Problems), p.LintPolicies(policies)...)
+		im.Problems = append(im.Problems, p.LintPolicies(policies)...)
 	}
 	if result.Pipeline == nil {
 		return nil

@@ -109,7 +109,7 @@ func (p *pass) readConfig(ctx context.Context, tree promotion.Hash, paths config
 // fileRead is what a file says of the artifacts.
 type fileRead struct {
 	found []manifest.Found
-	err   string
+	err   error
 }
 
 // places finds the pairs' places in the base head's files.
@@ -145,10 +145,7 @@ func (p *pass) placesOf(ctx context.Context, tree promotion.Hash, env *promotion
 			continue
 		}
 		if !f.Mode.Regular() {
-			if f.Mode == gitrepo.ModeSymlink && problem == "" {
-				continue // a link names nothing by itself; it is never written through
-			}
-			continue
+			continue // a link names nothing by itself; it is never written through
 		}
 		want = append(want, f)
 	}
@@ -158,8 +155,8 @@ func (p *pass) placesOf(ctx context.Context, tree promotion.Hash, env *promotion
 	}
 	places := map[promotion.Pair][]promotion.Place{}
 	for i, f := range want {
-		if reads[i].err != "" && problem == "" {
-			problem = reads[i].err
+		if reads[i].err != nil && problem == "" {
+			problem = reads[i].err.Error()
 		}
 		for _, found := range reads[i].found {
 			pair := promotion.Pair{Environment: env.Name, Artifact: found.Artifact}
@@ -235,10 +232,7 @@ func (p *pass) readPlaces(ctx context.Context, by rules, files []gitrepo.File) (
 		read, known := p.mem.files[key]
 		if !known {
 			report, err := manifest.Find(f.Path, blobs[f.Hash], manifest.Artifacts(by.Pipeline))
-			read = fileRead{found: report.Found}
-			if err != nil {
-				read.err = err.Error()
-			}
+			read = fileRead{report.Found, err}
 			p.mem.files[key] = read
 		}
 		reads[i] = read

@@ -291,8 +291,8 @@ type Impact struct {
 	// Quarantined are the barred digests that it would bring in.
 	Quarantined []Digest `json:"quarantined,omitempty"`
 	// Governs is true when it changes configuration, policies, CODEOWNERS or
-	// workflows; Problems are then the errors that its configuration has, and
-	// Summary what would change.
+	// workflows; Summary is then what would change. Problems are the errors that
+	// its configuration has, and manifests that can't be read.
 	Governs  bool            `json:"governs,omitempty"`
 	Problems []ConfigProblem `json:"problems,omitempty"`
 	Summary  []string        `json:"summary,omitempty"`

@@ -223,7 +223,7 @@ func Body(p Promotion) string {
 	} else {
 		b.WriteString(" Close it to veto this version here.\n\n")
 	}
-	b.WriteString("**How to go back.** Comment `/rollback` here, before or after it is merged. `/help` lists the other commands.\n\n")
+	b.WriteString("**How to go back.** Comment `/rollback` here once it is merged. `/help` lists the other commands.\n\n")
 	fmt.Fprintf(&b, "<details><summary>Check the signatures with stock git</summary>\n\nIn a clone of this repository (bash; compare the fingerprint with the one your platform team published):\n\n```bash\n%s```\n\n</details>\n", StockCheck())
 	return b.String()
 }
