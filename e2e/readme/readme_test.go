@@ -6,6 +6,7 @@ package readme
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -181,6 +182,10 @@ environments:
 // settings, the service, and the event from CI; and a version climbs.
 func TestRunItAgainstGitHub(t *testing.T) {
 	w := world.Start(t, binary, world.Options{Config: config, Environments: []string{"dev", "staging"}})
+	granted, _ := registration(t)
+	if err := w.Emulator.SetPermissions("acme", granted); err != nil {
+		t.Fatal(err)
+	}
 	etc := filepath.Join(w.Dir, "etc")
 	if err := os.MkdirAll(etc, 0o700); err != nil {
 		t.Fatal(err)
@@ -225,6 +230,59 @@ func TestRunItAgainstGitHub(t *testing.T) {
 	p.Stop()
 	if out := bash(t, w.Dir, "bin/rung verify "+w.Bare); !strings.Contains(out, "holds") {
 		t.Errorf("rung verify: %s", out)
+	}
+}
+
+// registration is what the README tells people to tick when they register the
+// App: permissions with their levels, and events, by GitHub's names.
+func registration(t *testing.T) (permissions map[string]string, events []string) {
+	t.Helper()
+	text := strings.Join(strings.Fields(read(t, "README.md")), " ")
+	_, text, _ = strings.Cut(text, " Permissions: ")
+	granted, text, _ := strings.Cut(text, ". Events: ")
+	list, _, found := strings.Cut(text, ". Make a private key")
+	if !found {
+		t.Fatal("README.md says no more which permissions and events the App needs")
+	}
+	snake := func(s string) string {
+		s = strings.ReplaceAll(strings.ToLower(strings.TrimSpace(s)), " ", "_")
+		return cmp.Or(map[string]string{"commit_statuses": "statuses", "organisation_members": "members"}[s], s)
+	}
+	permissions = map[string]string{}
+	for _, group := range strings.Split(granted, ";") {
+		names, level, found := strings.Cut(group, ": ")
+		if !found {
+			t.Fatalf("%q has no level", group)
+		}
+		for _, name := range strings.Split(names, ",") {
+			permissions[snake(name)] = map[bool]string{true: "write", false: "read"}[strings.Contains(level, "write")]
+		}
+	}
+	for _, event := range strings.Split(list, ",") {
+		events = append(events, snake(event))
+	}
+	return permissions, events
+}
+
+// TestTheAppMayReceiveWhatItSubscribesTo: GitHub offers an event only to an App with
+// the permission that belongs to it (GitHub's page "Webhook events and payloads").
+func TestTheAppMayReceiveWhatItSubscribesTo(t *testing.T) {
+	needs := map[string]string{
+		"push": "contents", "release": "contents", "repository_dispatch": "contents", "pull_request": "pull_requests", "pull_request_review": "pull_requests",
+		"issue_comment": "issues", "check_run": "checks", "check_suite": "checks", "status": "statuses", "deployment_status": "deployments",
+		"registry_package": "packages", "workflow_run": "actions", "merge_group": "merge_queues", "repository": "metadata",
+	}
+	permissions, events := registration(t)
+	for _, event := range events {
+		if needs[event] == "" {
+			t.Errorf("%s is no event that rung takes", event)
+		} else if permissions[needs[event]] == "" {
+			t.Errorf("for %s the App needs %s", event, needs[event])
+		}
+		delete(needs, event)
+	}
+	for event := range needs {
+		t.Errorf("README.md does not name the event %s", event)
 	}
 }
 
