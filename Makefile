@@ -38,7 +38,7 @@ bench: build ## print the figures: calls, pushes, bytes, memory, size
 
 .PHONY: simulate
 simulate: ## run seeds: make simulate SEEDS=1000 START=1
-	RUNG_SEEDS=$(or $(SEEDS),1000) RUNG_SEED=$(or $(START),1) $(GO) test -count=1 -timeout 60m -run TestSimulation ./e2e/simulation
+	RUNG_SEEDS=$(or $(SEEDS),1000) RUNG_SEED=$(or $(START),1) $(GO) test -count=1 -timeout 60m -run TestSimulation -v ./e2e/simulation | grep -vE '^ *(=== |--- PASS: .*/)'
 
 .PHONY: conformance
 conformance: needs ## hold the emulator, and what rung sends, to GitHub's own descriptions

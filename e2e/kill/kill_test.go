@@ -257,9 +257,13 @@ func disturb(t *testing.T, want string, n int, points []point, play func(*testin
 			t.Run(strings.NewReplacer(" ", "_", ",", "").Replace(at.String()), func(t *testing.T) {
 				t.Parallel()
 				got, wrote := play(t, &at)
+				for tries := 1; len(wrote) < at.n && tries < 4; tries++ {
+					again := point{n: at.n, when: at.when, forget: at.forget, cut: at.cut}
+					got, wrote = play(t, &again)
+				}
 				if len(wrote) >= at.n {
 					reached.Add(1)
-				} else if t.Logf("there was no write %d this time", at.n); at.n <= n-4 {
+				} else if t.Logf("there was no write %d in four tries", at.n); at.n <= n-4 {
 					t.Error("the point was not reached")
 				}
 				if got != want {

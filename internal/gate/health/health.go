@@ -153,6 +153,9 @@ func judge(source promotion.HealthSource, landedAt, now time.Time, readings []pr
 		s.evidence = promotion.Evidence{Name: s.name, Value: "nothing said yet"}
 		return s
 	}
+	if source.Status == "" && r.URL != "" {
+		s.name = gate.Clip(r.URL, 120) // the address that was asked, not its pattern
+	}
 	if r.Detail != "" {
 		s.detail = " (" + gate.Clip(r.Detail, 80) + ")"
 	}

@@ -59,6 +59,7 @@ func TestSettle(t *testing.T) {
 		{"a status stands, however old", 30 * time.Minute, []promotion.HealthSource{status}, []promotion.HealthReading{said(status, pass, 45, 45)}, good, pass, "healthy", time.Time{}},
 		{"without a since", 30 * time.Minute, []promotion.HealthSource{probe}, []promotion.HealthReading{{Source: probe, Status: pass, At: now}}, "", pending, "healthy since 12:00 UTC", now.Add(30 * time.Minute)},
 
+		{"the address that was asked, not its pattern", 0, []promotion.HealthSource{probe}, []promotion.HealthReading{{Source: probe, URL: "https://staging.example/healthz", Status: fail, Detail: "503", At: now, Since: now}}, "", pending, "https://staging.example/healthz fails in staging", now.Add(30 * time.Second)},
 		{"nothing said", 0, []promotion.HealthSource{probe}, nil, "", pending, "https://checkout.example/healthz has not said yet", now.Add(30 * time.Second)},
 		{"not yet", 0, []promotion.HealthSource{status}, []promotion.HealthReading{said(status, pending, 50, 0)}, "", pending, "argocd/checkout has not said yet", now.Add(time.Minute)},
 		{"unreachable for an hour", 0, []promotion.HealthSource{probe}, []promotion.HealthReading{said(probe, unknown, 60, 0)}, "", unknown, "can't tell whether the release in staging is healthy (503); rung asks again", now.Add(30 * time.Second)},
