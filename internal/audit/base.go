@@ -70,6 +70,9 @@ func (b *baseWalk) segments(ctx context.Context) error {
 	if err := b.initial(bases[0]); err != nil {
 		return err
 	}
+	if err := b.found(); err != nil {
+		return err
+	}
 	for i := 1; i < len(bases); i++ {
 		if err := b.segment(ctx, bases[i-1], bases[i], false); err != nil {
 			return err
@@ -415,7 +418,10 @@ func (b *baseWalk) initial(at oid) error {
 	}
 	s := step{after: c}
 	for _, r := range b.ledger.initial {
-		if r.at != 0 || !samePlaces(r.Record.Places, all[r.pair()]) {
+		if r.at != 0 {
+			continue // judged by found
+		}
+		if !samePlaces(r.Record.Places, all[r.pair()]) {
 			b.about(s, r.pair(), ChangeMismatch, "recorded: "+changeWords(r.Record.Places), "in the files: "+changeWords(all[r.pair()]))
 		}
 		delete(all, r.pair())

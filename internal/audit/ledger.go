@@ -85,7 +85,7 @@ type ledgerWalk struct {
 
 	// What the base branch is held to.
 	landed  map[oid][]*recorded // lands and adopts by landed commit
-	initial []*recorded         // adopts of what was found when the ledger began
+	initial []*recorded         // adopts of what was found, when the ledger began or later
 	ranges  []*recorded
 	// proposals are the propose records of each ledger commit.
 	proposals  map[oid][]*recorded

@@ -236,6 +236,30 @@ func (p *pass) adopt(pair promotion.Pair, c *promotion.BaseChange) {
 	})
 }
 
+// found records, as it is, what came into rung.yaml since the ledger began: an
+// environment or an artifact that was added, or one that comes back with another
+// version. One record for each pair, as at onboarding. What its files can't say
+// clearly waits until they do.
+func (p *pass) found() {
+	for _, pair := range p.pairs {
+		live, known := p.live[pair]
+		if len(p.s.Places[pair]) == 0 || p.disagreement(pair) != "" || known && (live.Land.Record.Artifact == nil || p.stands(pair)) {
+			continue
+		}
+		p.adoptFound(pair, "found when it came into rung.yaml")
+	}
+}
+
+// adoptFound records what stands in a pair's files, as a change from nothing.
+func (p *pass) adoptFound(pair promotion.Pair, reason string) {
+	v := p.resolved(pair.Artifact, p.value(pair))
+	p.record(promotion.Record{
+		Kind: promotion.RecordAdopt, Environment: pair.Environment, Artifact: p.artifact(pair.Artifact, v),
+		Base: p.base(), Places: adopted(p.s.Places[pair]), Actor: promotion.Actor{Kind: "rung", Person: p.s.App},
+		Cause: promotion.Cause{Kind: "configuration", At: p.s.Now}, Reason: reason,
+	})
+}
+
 // restored finds the earlier release that a hand change brought back: the
 // version that stood before the live one was promoted, or any before that. A
 // change by hand that nobody accepted is none: who makes it again after rung has

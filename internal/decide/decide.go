@@ -63,6 +63,7 @@ func Decide(s *promotion.Snapshot, judges Judges) promotion.Plan {
 		return p.end()
 	}
 	p.account()
+	p.found()
 	if s.Pipeline.Mode != promotion.ModeObserve {
 		p.settle()
 	}
@@ -189,12 +190,7 @@ func (p *pass) start() bool {
 	p.plan.StartLedger = true
 	p.plan.Base = p.s.Base.Head
 	for _, pair := range p.pairs {
-		v := p.resolved(pair.Artifact, p.value(pair))
-		p.record(promotion.Record{
-			Kind: promotion.RecordAdopt, Environment: pair.Environment, Artifact: p.artifact(pair.Artifact, v),
-			Base: p.base(), Places: adopted(p.s.Places[pair]), Actor: promotion.Actor{Kind: "rung", Person: p.s.App},
-			Cause: promotion.Cause{Kind: "configuration", At: p.s.Now}, Reason: "found at onboarding",
-		})
+		p.adoptFound(pair, "found at onboarding")
 		if !observing {
 			p.idle(pair, "")
 		}

@@ -15,7 +15,7 @@ const (
 	RolledBack = "rollback"
 	// ByHand: people changed the version themselves, and rung recorded it.
 	ByHand = "by hand"
-	// Found: it was there when the ledger began.
+	// Found: it was there when the ledger began, or when it came into rung.yaml.
 	Found = "found"
 )
 
