@@ -14,6 +14,7 @@ import (
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 
 	"github.com/rungbot/rung/internal/promotion"
+	"github.com/rungbot/rung/internal/sign"
 )
 
 // Types of the formats, as their specifications name them: in-toto Statement
@@ -66,6 +67,11 @@ func Encode(r promotion.Record, s Signer) (line []byte, digest string, err error
 
 // Decode reads a line that Encode made and checks its signature against keys.
 func Decode(line []byte, keys Keys) (promotion.LedgerEntry, error) {
+	if payload, ok := usualPayload(line, keys); ok {
+		if e, ok := usualEntry(payload); ok {
+			return e, nil
+		}
+	}
 	st, digest, err := open(line, keys)
 	if err != nil {
 		return promotion.LedgerEntry{}, err
@@ -154,7 +160,7 @@ func open(line []byte, keys Keys) (statement, string, error) {
 	if !known {
 		return st, "", fmt.Errorf("%w: signed by %s, which is no key of this ledger", ErrSignature, clip(env.Signatures[0].KeyID))
 	}
-	if len(sig) != ed25519.SignatureSize || !ed25519.Verify(key, dsse.PAE(env.PayloadType, payload), sig) {
+	if len(sig) != ed25519.SignatureSize || !sign.VerifyEd25519(key, dsse.PAE(env.PayloadType, payload), sig) {
 		return st, "", fmt.Errorf("%w: by key %s", ErrSignature, env.Signatures[0].KeyID)
 	}
 	if err := strict(payload, &st); err != nil {

@@ -229,17 +229,13 @@ func DecodeFile(data []byte, keys Keys) ([]promotion.LedgerEntry, error) {
 	}
 	var entries []promotion.LedgerEntry
 	for i, line := range lines {
-		st, digest, err := open(line, keys)
-		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", i+1, err)
-		}
 		if i == 1 && entries[0].Record.Kind == promotion.RecordLand {
-			if err := isSummaryOf(st, entries[0].Record); err != nil {
+			if err := decodeSummary(line, keys, entries[0].Record); err != nil {
 				return nil, fmt.Errorf("line %d: %w", i+1, err)
 			}
 			continue
 		}
-		e, err := entryOf(st, digest)
+		e, err := Decode(line, keys)
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", i+1, err)
 		}

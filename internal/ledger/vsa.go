@@ -66,6 +66,18 @@ func summaryOf(r promotion.Record) (statement, error) {
 	return statement{StatementType, subjectsOf(r), VSAPredicateType, predicate}, err
 }
 
+// decodeSummary checks that a line is the signed verification summary of a land.
+func decodeSummary(line []byte, keys Keys, land promotion.Record) error {
+	if payload, ok := usualPayload(line, keys); ok && usualSummary(payload, land) {
+		return nil
+	}
+	st, _, err := open(line, keys)
+	if err != nil {
+		return err
+	}
+	return isSummaryOf(st, land)
+}
+
 // isSummaryOf reports how a statement differs from the summary of a land.
 func isSummaryOf(st statement, land promotion.Record) error {
 	want, err := summaryOf(land)

@@ -2,7 +2,9 @@
 // namespace git) for commits and raw Ed25519 for DSSE envelopes, and reads
 // and writes the allowed_signers file that says whose signatures count.
 //
-// State: none beyond a loaded key. Invariants: plain Ed25519 only; signatures
+// State: none beyond a loaded key, and tables for a few public keys that have
+// verified much (comb.go), which change how fast an answer comes and nothing
+// else. Invariants: plain Ed25519 only; signatures
 // are made with SHA-512 and in one canonical form, and anything that is not
 // canonical is refused on reading, because a re-wrapped signature gives a
 // commit a second id that stock git calls good. A key never prints itself:

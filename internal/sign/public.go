@@ -2,6 +2,7 @@ package sign
 
 import (
 	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -76,11 +77,8 @@ func (p PublicKey) toSSH() (ssh.PublicKey, error) {
 // Fingerprint is "SHA256:" and the unpadded base64 of the key's SHA-256, as
 // ssh-keygen -l prints it. It is the keyid of rung's DSSE signatures.
 func (p PublicKey) Fingerprint() string {
-	key, err := p.toSSH()
-	if err != nil {
-		return ""
-	}
-	return ssh.FingerprintSHA256(key)
+	sum := sha256.Sum256(append([]byte(wireKey), p.raw[:]...))
+	return "SHA256:" + base64.RawStdEncoding.EncodeToString(sum[:])
 }
 
 // AuthorizedKey is "ssh-ed25519 AAAA…", without comment or line end.
@@ -98,7 +96,7 @@ func (p PublicKey) String() string { return p.AuthorizedKey() }
 // VerifyRaw checks a plain Ed25519 signature (64 bytes) of message, as DSSE
 // uses it. The error is ErrInvalid.
 func (p PublicKey) VerifyRaw(message, signature []byte) error {
-	if p.IsZero() || len(signature) != ed25519.SignatureSize || !ed25519.Verify(p.raw[:], message, signature) {
+	if p.IsZero() || len(signature) != ed25519.SignatureSize || !VerifyEd25519(p.raw[:], message, signature) {
 		return ErrInvalid
 	}
 	return nil

@@ -74,6 +74,12 @@ func (k *Key) SignRaw(message []byte) ([]byte, error) {
 // SignerOf for the form. The error wraps ErrInvalid, ErrOtherKey,
 // ErrNamespace, ErrNonCanonical or ErrType.
 func Verify(message []byte, armoured string, key PublicKey) error {
+	if c, ok := usual(armoured); ok && c.signer == key {
+		if !VerifyEd25519(c.signer.raw[:], c.signed(message), c.raw[:]) {
+			return ErrInvalid
+		}
+		return nil
+	}
 	signature, signer, err := parseArmour(armoured)
 	if err != nil {
 		return err
@@ -94,6 +100,9 @@ func Verify(message []byte, armoured string, key PublicKey) error {
 // Ed25519 key, and armouring the content again gives the same bytes, at 70 or
 // 64 columns. The signature itself is not checked; Verify does.
 func SignerOf(armoured string) (PublicKey, error) {
+	if c, ok := usual(armoured); ok {
+		return c.signer, nil
+	}
 	_, signer, err := parseArmour(armoured)
 	return signer, err
 }
