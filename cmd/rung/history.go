@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,7 @@ import (
 type historyCommand struct {
 	Artifact    string `arg:"" help:"Artifact, by its name in rung.yaml."`
 	Environment string `arg:"" optional:"" help:"One environment; without it, all."`
-	Path        string `default:"." type:"path" help:"Local clone, bare or not, with the branch rung/ledger."`
+	Path        string `default:"." type:"path" help:"Local clone, bare or not, with the branch rung/ledger, or a file that rung audit --bundle wrote."`
 	Root        string `placeholder:"FINGERPRINT" help:"Fingerprint (SHA256:…) of the key that must have begun the ledger."`
 	JSON        bool   `help:"Print it as JSON."`
 }
@@ -52,8 +53,9 @@ func (c historyCommand) Run(ctx context.Context, io streams) error {
 
 // auditCommand is the document for an auditor.
 type auditCommand struct {
-	Environment string `arg:"" help:"Environment."`
-	Path        string `arg:"" optional:"" default:"." type:"path" help:"Local clone, bare or not, with the branch rung/ledger."`
+	Environment string `arg:"" optional:"" help:"Environment; with --bundle, which is of all of them, the PATH stands here."`
+	Path        string `arg:"" optional:"" help:"Local clone, bare or not, with the branch rung/ledger, or a file that --bundle wrote; the current directory without it."`
+	Bundle      string `type:"path" placeholder:"FILE" help:"Write one self-contained archive of the evidence of all environments: both branches as a git bundle, the trust root, and reports. rung verify FILE checks it, offline, years later."`
 	Since       string `placeholder:"WHEN" help:"Where the period begins: a day (2026-01-31), a time (RFC 3339), or how far back (90d, 12w); without it, at the beginning."`
 	Until       string `placeholder:"WHEN" help:"Where it ends, not included; without it, now."`
 	Output      string `short:"o" enum:"text,json,csv,html" default:"text" help:"Form: text, json, csv or html."`
@@ -67,6 +69,12 @@ func (auditCommand) Help() string {
 
 // Run prints the document.
 func (c auditCommand) Run(ctx context.Context, io streams) error {
+	if c.Bundle != "" {
+		return c.bundle(ctx, io)
+	}
+	if c.Environment == "" {
+		return errors.New("name an environment: rung audit ENVIRONMENT [PATH], or rung audit --bundle FILE [PATH] for the evidence of all of them")
+	}
 	env, err := promotion.ParseEnvironment(c.Environment)
 	if err != nil {
 		return err
@@ -87,7 +95,7 @@ func (c auditCommand) Run(ctx context.Context, io streams) error {
 	if !since.Before(until) {
 		return errors.New("the period is empty: --since must be before --until")
 	}
-	r, verified, err := read(ctx, c.Path, c.Root)
+	r, verified, err := read(ctx, cmp.Or(c.Path, "."), c.Root)
 	if err != nil {
 		return err
 	}
@@ -108,10 +116,18 @@ func (c auditCommand) Run(ctx context.Context, io streams) error {
 	return verdict(verified, err)
 }
 
-// read verifies a clone and collects its records.
+// bundle writes the archive.
+func (c auditCommand) bundle(ctx context.Context, io streams) error {
+	if c.Path != "" || c.Since != "" || c.Until != "" || c.Output != "text" {
+		return errors.New("a bundle holds all environments and all of their time: rung audit --bundle FILE [PATH]")
+	}
+	return writeBundle(ctx, io, cmp.Or(c.Environment, "."), c.Bundle, c.Root)
+}
+
+// read verifies a clone, or a file that --bundle wrote, and collects its records.
 func read(ctx context.Context, path, root string) (*report.Reader, *audit.Report, error) {
 	var r report.Reader
-	verified, err := audit.Verify(ctx, path, audit.Options{Root: root, Each: r.Read})
+	verified, err := judge(ctx, path, audit.Options{Root: root, Each: r.Read})
 	if err != nil {
 		return nil, nil, err
 	}

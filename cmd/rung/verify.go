@@ -6,11 +6,12 @@ import (
 	"text/tabwriter"
 
 	"github.com/rungbot/rung/internal/audit"
+	"github.com/rungbot/rung/internal/audit/bundle"
 )
 
 // verifyCommand checks a clone's signed history.
 type verifyCommand struct {
-	Path   string `arg:"" optional:"" default:"." type:"path" help:"Local clone, bare or not, with the branch rung/ledger."`
+	Path   string `arg:"" optional:"" default:"." type:"path" help:"Local clone, bare or not, with the branch rung/ledger, or a file that rung audit --bundle wrote."`
 	JSON   bool   `help:"Print the report as JSON."`
 	Root   string `placeholder:"FINGERPRINT" help:"Fingerprint (SHA256:…) of the key that must have begun the ledger."`
 	Strict bool   `help:"Exit 1 also for what is only listed: pending records and overrides."`
@@ -24,7 +25,13 @@ func (verifyCommand) Help() string {
 
 // Run prints the report.
 func (c verifyCommand) Run(ctx context.Context, io streams) error {
-	report, err := audit.Verify(ctx, c.Path, audit.Options{Root: c.Root, Base: c.Base, Strict: c.Strict})
+	verify := audit.Verify
+	if bundle.Is(c.Path) {
+		verify = func(ctx context.Context, file string, o audit.Options) (audit.Report, error) {
+			return verifyBundle(ctx, io, file, o)
+		}
+	}
+	report, err := verify(ctx, c.Path, audit.Options{Root: c.Root, Base: c.Base, Strict: c.Strict})
 	if err != nil {
 		return err
 	}

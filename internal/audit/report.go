@@ -251,6 +251,12 @@ func (r *Report) ExitCode() int {
 	return code
 }
 
+// Add takes what a caller found besides, and settles the verdict anew.
+func (r *Report) Add(found ...Finding) {
+	r.Findings = append(r.Findings, found...)
+	r.finish()
+}
+
 // finish sorts what was found and settles OK.
 func (r *Report) finish() {
 	slices.SortStableFunc(r.Findings, func(a, b Finding) int {

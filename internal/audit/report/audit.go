@@ -168,16 +168,25 @@ func (r *Reader) Knows(env promotion.Environment) bool {
 	return slices.ContainsFunc(r.Releases, func(is *Release) bool { return is.Environment == env })
 }
 
-// Environments are the names of those in which something was released, in
-// alphabetical order, for a sentence.
-func (r *Reader) Environments() string {
-	var all []string
+// EnvironmentNames are those in which something was released, in alphabetical
+// order.
+func (r *Reader) EnvironmentNames() []promotion.Environment {
+	var all []promotion.Environment
 	for _, is := range r.Releases {
-		if !slices.Contains(all, string(is.Environment)) {
-			all = append(all, string(is.Environment))
+		if !slices.Contains(all, is.Environment) {
+			all = append(all, is.Environment)
 		}
 	}
 	slices.Sort(all)
+	return all
+}
+
+// Environments are their names for a sentence.
+func (r *Reader) Environments() string {
+	var all []string
+	for _, env := range r.EnvironmentNames() {
+		all = append(all, string(env))
+	}
 	return strings.Join(all, ", ")
 }
 
