@@ -174,7 +174,7 @@ func samePlaces(a, b []promotion.PlaceChange) bool {
 func (c *configuration) allPlaces(tree oid, p *promotion.Pipeline) (map[promotion.Pair][]promotion.PlaceChange, error) {
 	all := map[promotion.Pair][]promotion.PlaceChange{}
 	for _, env := range p.Environments {
-		files, err := c.files(tree, env.Path)
+		files, err := c.inside(tree, &env)
 		if err != nil {
 			return nil, err
 		}
@@ -192,16 +192,9 @@ func (c *configuration) allPlaces(tree oid, p *promotion.Pipeline) (map[promotio
 	return all, nil
 }
 
-// environmentOf is the environment in whose directory a path lies: the deepest.
+// environmentOf is the environment that a path belongs to, or nil.
 func environmentOf(path string, p *promotion.Pipeline) *promotion.EnvironmentSpec {
-	var found *promotion.EnvironmentSpec
-	for i := range p.Environments {
-		e := &p.Environments[i]
-		if strings.HasPrefix(path, e.Path+"/") && (found == nil || len(e.Path) > len(found.Path)) {
-			found = e
-		}
-	}
-	return found
+	return p.EnvironmentAt(path)
 }
 
 // governs reports whether a path decides about promotions: configuration,

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/rungbot/rung/internal/promotion"
 )
 
 const (
@@ -117,6 +119,34 @@ func (o *objects) files(tree oid, dir string) ([]change, error) {
 		changes[i].path = dir + "/" + changes[i].path
 	}
 	return changes, err
+}
+
+// inside lists the files of an environment in a tree, in no order.
+func (o *objects) inside(tree oid, env *promotion.EnvironmentSpec) ([]change, error) {
+	var found []change
+	var enter func(dir string, id oid, depth int) error
+	enter = func(dir string, id oid, depth int) error {
+		if depth > maxDepth {
+			return &objectError{ObjectUnreadable, id, fmt.Sprintf("more than %d directories deep", maxDepth)}
+		}
+		entries, err := o.tree(id)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			path := dir + e.name
+			switch {
+			case e.mode == modeTree && env.Near(path):
+				if err := enter(path+"/", e.id, depth+1); err != nil {
+					return err
+				}
+			case e.mode != modeTree && env.Holds(path):
+				found = append(found, change{path: path, after: e})
+			}
+		}
+		return nil
+	}
+	return found, enter("", tree, 0)
 }
 
 // compare compares what stands at one path.

@@ -126,8 +126,11 @@ func fold(path string) string {
 func nearEnvironment(path string, p *promotion.Pipeline) bool {
 	folded := fold(path)
 	return slices.ContainsFunc(p.Environments, func(e promotion.EnvironmentSpec) bool {
-		dir := fold(e.Path)
-		return folded == dir || strings.HasPrefix(folded, dir+"/") || strings.HasPrefix(dir, folded+"/")
+		near := promotion.EnvironmentSpec{Path: fold(e.Path)}
+		for _, p := range e.Paths {
+			near.Paths = append(near.Paths, fold(p))
+		}
+		return near.Near(folded)
 	})
 }
 

@@ -139,6 +139,28 @@ func (r *Remote) Walk(ctx context.Context, tree promotion.Hash, prefix string) (
 	return files, nil
 }
 
+// WalkInto lists the files of a tree, sorted by path, in those directories that
+// enter says; the others are not read. enter is asked of files too.
+func (r *Remote) WalkInto(ctx context.Context, tree promotion.Hash, enter func(path string) bool) ([]File, error) {
+	top, err := parseID(tree)
+	if err != nil {
+		return nil, err
+	}
+	d := differ{remote: r, enter: enter}
+	if err := d.compare("", node{}, node{mode: ModeTree, id: top}); err != nil {
+		return nil, err
+	}
+	changes, err := d.run(ctx)
+	if err != nil {
+		return nil, err
+	}
+	files := make([]File, len(changes))
+	for n, c := range changes {
+		files[n] = File{Path: c.Path, Mode: c.After.Mode, Hash: c.After.Hash}
+	}
+	return files, nil
+}
+
 // Diff lists the paths at or below prefix whose entries differ, sorted by path.
 // Equal subtrees are not read; each level of directories costs at most one
 // request. An empty hash stands for the empty tree. A file that became a
@@ -163,9 +185,14 @@ func (r *Remote) Diff(ctx context.Context, before, after promotion.Hash, prefix 
 	if err := d.compare(prefix, top[0], top[1]); err != nil {
 		return nil, err
 	}
+	return d.run(ctx)
+}
+
+// run compares level by level until nothing is open.
+func (d *differ) run(ctx context.Context) ([]Change, error) {
 	for depth := 0; len(d.open) > 0; depth++ {
-		if depth > r.options.MaxDepth {
-			return nil, fmt.Errorf("diff: %w: more than %d directories deep", ErrTooLarge, r.options.MaxDepth)
+		if limit := d.remote.options.MaxDepth; depth > limit {
+			return nil, fmt.Errorf("diff: %w: more than %d directories deep", ErrTooLarge, limit)
 		}
 		if err := d.level(ctx); err != nil {
 			return nil, err
@@ -177,7 +204,9 @@ func (r *Remote) Diff(ctx context.Context, before, after promotion.Hash, prefix 
 
 // differ compares two trees level by level.
 type differ struct {
-	remote  *Remote
+	remote *Remote
+	// enter says which paths are looked at; nil is all.
+	enter   func(path string) bool
 	open    []pair
 	changes []Change
 }
@@ -243,7 +272,7 @@ func (d *differ) entries(path string, before, after []node) error {
 
 // compare compares what stands at one path; a zero node is nothing.
 func (d *differ) compare(path string, before, after node) error {
-	if before.mode == after.mode && before.id == after.id {
+	if before.mode == after.mode && before.id == after.id || d.enter != nil && path != "" && !d.enter(path) {
 		return nil
 	}
 	below := pair{path: path, before: emptyTree, after: emptyTree}

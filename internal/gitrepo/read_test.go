@@ -76,6 +76,14 @@ func TestReadAgreesWithGit(t *testing.T) {
 			if one, err := r.Walk(ctx, tree, "a.b"); err != nil || len(one) != 1 || one[0].Path != "a.b" {
 				t.Error(one, err)
 			}
+			into, err := r.WalkInto(ctx, tree, func(path string) bool { return path != "a" && path != "deep/er" && path != "run.sh" })
+			var names []string
+			for _, f := range into {
+				names = append(names, f.Path)
+			}
+			if err != nil || strings.Join(names, " ") != "a.b a0 link sub" {
+				t.Error(names, err)
+			}
 			if none, err := r.Walk(ctx, tree, "nowhere"); err != nil || len(none) != 0 {
 				t.Error(none, err)
 			}

@@ -76,7 +76,7 @@ func (p *pass) impact(ctx context.Context, pr *promotion.PullRequestState) (*pro
 		if governs(d.Path, &p.s.Pipeline) {
 			im.Governs = true
 		}
-		if environmentOf(d.Path, &p.s.Pipeline) != nil {
+		if p.s.Pipeline.EnvironmentAt(d.Path) != nil {
 			touched = append(touched, d)
 		}
 	}
@@ -107,7 +107,7 @@ func (p *pass) unreadable(ctx context.Context, touched []gitrepo.Change) ([]prom
 		if reads[0].err == nil {
 			continue
 		}
-		env := environmentOf(d.Path, &p.s.Pipeline).Name
+		env := p.s.Pipeline.EnvironmentAt(d.Path).Name
 		problem := promotion.ConfigProblem{Path: d.Path, Environments: []promotion.Environment{env}}
 		var at *manifest.Error
 		if errors.As(reads[0].err, &at) {
@@ -219,6 +219,8 @@ func environmentDifferences(was, is *promotion.EnvironmentSpec) []string {
 			out = append(out, fmt.Sprintf("%s %s: %s → %s", is.Name, what, orNone(a), orNone(b)))
 		}
 	}
+	differ("path", was.Path, is.Path)
+	differ("paths", strings.Join(was.Paths, ", "), strings.Join(is.Paths, ", "))
 	differ("after", fmt.Sprint(was.After), fmt.Sprint(is.After))
 	differ("soak", was.Soak.String(), is.Soak.String())
 	differ("approvals", fmt.Sprint(was.Approvals), fmt.Sprint(is.Approvals))

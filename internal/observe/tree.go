@@ -134,14 +134,17 @@ func (p *pass) places(ctx context.Context) error {
 // placesOf finds the places under one environment of a tree. problem is the
 // first file that could not be read safely.
 func (p *pass) placesOf(ctx context.Context, tree promotion.Hash, env *promotion.EnvironmentSpec) (map[promotion.Pair][]promotion.Place, string, error) {
-	files, err := p.Git.Walk(ctx, tree, env.Path)
+	files, err := p.Git.WalkInto(ctx, tree, env.Near)
 	if err != nil {
 		return nil, "", err
 	}
 	var problem string
 	var want []gitrepo.File
 	for _, f := range files {
-		if !manifest.IsManifest(f.Path) {
+		if leadsAway(env, f) {
+			return nil, "", fmt.Errorf("%w: the way to environment %s leads through %s, a symlink or submodule", gitrepo.ErrPath, env.Name, f.Path)
+		}
+		if !env.Holds(f.Path) || !manifest.IsManifest(f.Path) {
 			continue
 		}
 		if !f.Mode.Regular() {
@@ -166,6 +169,15 @@ func (p *pass) placesOf(ctx context.Context, tree promotion.Hash, env *promotion
 		}
 	}
 	return places, problem, nil
+}
+
+// leadsAway reports whether a link or submodule stands where a directory above one
+// of the environment's paths should.
+func leadsAway(env *promotion.EnvironmentSpec, f gitrepo.File) bool {
+	if f.Mode != gitrepo.ModeSymlink && f.Mode != gitrepo.ModeGitlink {
+		return false
+	}
+	return slices.ContainsFunc(append([]string{env.Path}, env.Paths...), func(p string) bool { return strings.HasPrefix(p, f.Path+"/") })
 }
 
 // rules are a configuration that places are read by, with the key of the files that
@@ -373,7 +385,7 @@ func (p *pass) change(ctx context.Context, c *gitrepo.Commit, before promotion.H
 		if governs(d.Path, by.Pipeline) {
 			out.Governs = true
 		}
-		env := environmentOf(d.Path, by.Pipeline)
+		env := by.EnvironmentAt(d.Path)
 		if env == nil {
 			continue
 		}
@@ -400,7 +412,7 @@ func (p *pass) placeChanges(ctx context.Context, by rules, touched []gitrepo.Cha
 		if !manifest.IsManifest(d.Path) {
 			continue
 		}
-		env := environmentOf(d.Path, by.Pipeline)
+		env := by.EnvironmentAt(d.Path)
 		was, err := p.filePlaces(ctx, by, d.Path, d.Before)
 		if err != nil {
 			return err
@@ -491,18 +503,6 @@ func (p *pass) exact(ctx context.Context, by rules, touched []gitrepo.Change, ou
 		out.Exact[pair] = true
 	}
 	return nil
-}
-
-// environmentOf is the environment in whose directory a path lies: the deepest.
-func environmentOf(path string, pl *promotion.Pipeline) *promotion.EnvironmentSpec {
-	var found *promotion.EnvironmentSpec
-	for i := range pl.Environments {
-		e := &pl.Environments[i]
-		if strings.HasPrefix(path, e.Path+"/") && (found == nil || len(e.Path) > len(found.Path)) {
-			found = e
-		}
-	}
-	return found
 }
 
 // governs reports whether a path is configuration, a policy, CODEOWNERS or a

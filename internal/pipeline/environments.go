@@ -63,6 +63,9 @@ func (b *builder) settle(e *environment) {
 	if f.Path.written() {
 		b.readPath(e)
 	}
+	if f.Paths.At.Line > 0 { // those of a faulty list that are sound count, never the default
+		b.readPaths(e)
+	}
 	b.checkHealth(what, f.Health.Value, e.name)
 	b.checkApprovals(what, &f.Approvals)
 
@@ -121,35 +124,78 @@ func (b *builder) readAfter(e *environment) {
 
 func (b *builder) readPath(e *environment) {
 	p := strings.TrimSuffix(e.file.Path.Value, "/")
-	err := checkPath(p)
-	for _, dir := range []string{PartsDirectory, policyDirectory} {
-		if err == nil && strings.HasPrefix(p+"/", dir+"/") {
-			err = fmt.Errorf("%s/ holds configuration, not manifests", dir)
-		}
-	}
-	if err != nil {
+	if err := checkManifestPath(p); err != nil {
 		b.report(e.file.Path.At, "environments.%s.path: %v", e.name, err)
 		return
 	}
 	e.spec.Path = p
 }
 
-// checkPaths refuses environments whose directories lie in each other: a
-// promotion into one would change the other.
-func (b *builder) checkPaths() {
-	list := b.ordered()
-	for i, e := range list {
-		for _, first := range list[:i] {
-			x, y := e.spec.Path+"/", first.spec.Path+"/"
-			if strings.HasPrefix(x, y) || strings.HasPrefix(y, x) {
-				at := e.at
-				if e.file.Path.written() {
-					at = e.file.Path.At
-				}
-				b.report(at, "environments.%s: its directory %s overlaps %s of environment %s at %s", e.name, e.spec.Path, first.spec.Path, first.name, first.at)
-			}
+// readPaths takes several directories and files. Faulty ones are left out, so that
+// nothing is looked for where nobody meant it.
+func (b *builder) readPaths(e *environment) {
+	if e.file.Path.written() {
+		b.report(e.file.Paths.At, "environments.%s: write path or paths, not both", e.name)
+		return
+	}
+	e.spec.Path = ""
+	if len(e.file.Paths.Value) == 0 && e.file.Paths.written() {
+		b.report(e.file.Paths.At, "environments.%s.paths: name at least one directory or file, or leave paths out for environments/%s", e.name, e.name)
+	}
+	for _, item := range e.file.Paths.Value {
+		if !item.written() {
+			continue
+		}
+		p := strings.TrimSuffix(item.Value, "/")
+		if err := checkPathPattern(p); err != nil {
+			b.report(item.At, "environments.%s.paths: %v", e.name, err)
+		} else if slices.Contains(e.spec.Paths, p) {
+			b.report(item.At, "environments.%s.paths: %s is listed twice", e.name, quote(p))
+		} else {
+			e.spec.Paths = append(e.spec.Paths, p)
 		}
 	}
+}
+
+// checkPaths refuses environments that have files in common: a promotion into one
+// would change the other.
+func (b *builder) checkPaths() {
+	list, count := b.ordered(), 0
+	for i, e := range list {
+		if count += len(e.paths()); count > maxPaths {
+			b.report(e.at, "environments.%s: there are more than %d paths in all environments: use * for what they share", e.name, maxPaths)
+			return
+		}
+		for _, first := range list[:i] {
+			b.checkOverlap(e, first)
+		}
+	}
+}
+
+func (b *builder) checkOverlap(e, first *environment) {
+	for _, own := range e.paths() {
+		for _, theirs := range first.paths() {
+			if !promotion.Overlaps(own, theirs) {
+				continue
+			}
+			at := e.at
+			switch {
+			case e.file.Path.written():
+				at = e.file.Path.At
+			case e.file.Paths.written():
+				at = e.file.Paths.At
+			}
+			b.report(at, "environments.%s: its directory %s overlaps %s of environment %s at %s", e.name, own, theirs, first.name, first.at)
+			return
+		}
+	}
+}
+
+func (e *environment) paths() []string {
+	if e.spec.Path != "" {
+		return []string{e.spec.Path}
+	}
+	return e.spec.Paths
 }
 
 // checkHealth checks health sources where they are written. by is who is held

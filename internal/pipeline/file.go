@@ -150,6 +150,9 @@ type environmentFile struct {
 	After located[[]located[string]] `yaml:"after,raw"`
 	// The directory of its manifests; environments/<name> without it.
 	Path located[string] `yaml:"path"`
+	// Several directories and files, instead of path. A part of a path that is
+	// * stands for any name: apps/*/overlays/dev.
+	Paths located[[]located[string]] `yaml:"paths"`
 	// Policy files for this environment, beside those of the root's `policies`
 	// and `floors`.
 	Policies located[[]located[string]] `yaml:"policies"`
@@ -229,8 +232,8 @@ func (w *whoFile) place(at position) { w.at = at }
 // laterFields are fields of the design that this version does not read yet. To
 // ignore one would be to drop a guard silently.
 var laterFields = map[reflect.Type]map[string]string{
-	reflect.TypeFor[rootFile]():        {"paths": "use path in the environment instead"},
+	reflect.TypeFor[rootFile]():        {"paths": "write path or paths in the environment"},
 	reflect.TypeFor[artifactFile]():    {"verify": "signatures and provenance are not checked yet", "chart": "only images are promoted yet", "directory": "only images are promoted yet"},
 	reflect.TypeFor[settingsFile]():    {"windows": "a freeze is the way to close an environment meanwhile", "analysis": "health sources are the way to judge a release meanwhile"},
-	reflect.TypeFor[environmentFile](): {"windows": "a freeze is the way to close an environment meanwhile", "verify": "signatures and provenance are not checked yet", "analysis": "health sources are the way to judge a release meanwhile", "batch": "each artifact has its own promotion meanwhile", "paths": "use path instead"},
+	reflect.TypeFor[environmentFile](): {"windows": "a freeze is the way to close an environment meanwhile", "verify": "signatures and provenance are not checked yet", "analysis": "health sources are the way to judge a release meanwhile", "batch": "each artifact has its own promotion meanwhile"},
 }

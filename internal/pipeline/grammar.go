@@ -140,6 +140,45 @@ func checkPath(s string) error {
 	return nil
 }
 
+// checkManifestPath takes a directory or file of manifests.
+func checkManifestPath(s string) error {
+	if err := checkPath(s); err != nil {
+		return err
+	}
+	for _, dir := range []string{PartsDirectory, policyDirectory} {
+		if strings.HasPrefix(s+"/", dir+"/") {
+			return fmt.Errorf("%s/ holds configuration, not manifests", dir)
+		}
+	}
+	if IsConfigPath(s) {
+		return fmt.Errorf("%s is configuration, not a manifest", s)
+	}
+	return nil
+}
+
+// checkPathPattern takes a path in which a part may be *. The first and the last part
+// are names: one keeps configuration out, the other says which environment is meant.
+func checkPathPattern(s string) error {
+	parts := strings.Split(s, "/")
+	for i, part := range parts {
+		switch {
+		case part == promotion.AnyPart && (i == 0 || i == len(parts)-1):
+			return fmt.Errorf("%s: the first and the last part must be names; * stands between them, as in apps/*/overlays/dev", quote(s))
+		case part == promotion.AnyPart:
+			parts[i] = "x"
+		case strings.Contains(part, "*"):
+			return fmt.Errorf("%s: * stands for a whole part of a path, as in apps/*/overlays/dev", quote(s))
+		}
+	}
+	if err := checkManifestPath(strings.Join(parts, "/")); err != nil {
+		if strings.Contains(s, "*") {
+			return fmt.Errorf("%s is not a path from the repository's root such as apps/*/overlays/dev, in letters, digits, '.', '_', '-' and spaces", quote(s))
+		}
+		return err
+	}
+	return nil
+}
+
 // checkRepositoryURL takes a source repository's web address and returns it
 // without a trailing slash or .git.
 func checkRepositoryURL(s string) (string, error) {

@@ -23,8 +23,10 @@ const (
 	maxEntries, maxItems = 500, 100
 	// maxEnvironments and maxArtifacts bound the whole pipeline.
 	maxEnvironments, maxArtifacts = 200, 1000
-	maxTextBytes                  = 1024
-	maxProblems                   = 100
+	// maxPaths bounds the directories and files of all environments.
+	maxPaths     = 2000
+	maxTextBytes = 1024
+	maxProblems  = 100
 )
 
 const (

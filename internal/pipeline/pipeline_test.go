@@ -250,6 +250,15 @@ func TestProblems(t *testing.T) {
 		{"path rung.d", env("{path: rung.d}"), []string{`rung.d/ holds configuration, not manifests`}},
 		{"path policies", env("{path: policies/prod}"), []string{`policies/ holds configuration, not manifests`}},
 		{"paths overlap", "version: 1\nenvironments:\n  a: {}\n  b: {path: environments/a/b}\n", []string{`4:13: environments.b: its directory environments/a/b overlaps environments/a of environment a at rung.yaml:3:3`}},
+		{"path and paths", env("{path: dev, paths: [a/dev]}"), []string{`3:27: environments.dev: write path or paths, not both`}},
+		{"no paths", env("{paths: []}"), []string{`3:16: environments.dev.paths: name at least one directory or file`}},
+		{"paths twice", env("{paths: [a/dev, a/dev/]}"), []string{`3:24: environments.dev.paths: "a/dev" is listed twice`}},
+		{"paths of anything", env("{paths: [a/*, '*/dev', a/*/dev]}"), []string{`3:17: environments.dev.paths: "a/*": the first and the last part must be names`, `3:22: environments.dev.paths: "*/dev": the first and the last`}},
+		{"paths with a part of a name", env("{paths: [a/x*/dev]}"), []string{`3:17: environments.dev.paths: "a/x*/dev": * stands for a whole part`}},
+		{"paths of configuration", env("{paths: [rung.d/*/dev, policies/dev, rung.yaml]}"), []string{`is not a path from`, `policies/ holds configuration`, `rung.yaml is configuration, not a manifest`}},
+		{"paths outside", env("{paths: ['a/*/../dev']}"), []string{`"a/*/../dev" is not a path from the repository's root`}},
+		{"patterns overlap", "version: 1\nenvironments:\n  a: {paths: [apps/*/dev, values/a.yaml]}\n  b: {paths: [values/b.yaml, apps/prod/*/x]}\n", []string{`4:14: environments.b: its directory apps/prod/*/x overlaps apps/*/dev of environment a at rung.yaml:3:3`}},
+		{"a file in another's directory", "version: 1\nenvironments:\n  a: {path: values}\n  b: {paths: [values/b.yaml]}\n", []string{`4:14: environments.b: its directory values/b.yaml overlaps values of environment a`}},
 		{"health of both kinds", env("{health: [{status: a, http: 'http://x/'}]}"), []string{"3:18: environments.dev.health[0]: write status or http, not both"}},
 		{"health of no kind", env("{health: [{}]}"), []string{"3:18: environments.dev.health[0]: write status (a commit status or check) or http"}},
 		{"health empty", env("{health: [null]}"), []string{"3:18: environments.dev.health[0] is empty"}},
@@ -409,4 +418,41 @@ environments:
 	if want := []promotion.Environment{"c", "z", "a", "m", "b"}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
+}
+
+// TestPaths: an environment can be several directories and files; what of them is
+// faulty is left out, and the default directory never steps in.
+func TestPaths(t *testing.T) {
+	r := load(map[string]string{"rung.yaml": "version: 1\nenvironments:\n  dev: {paths: [apps/*/overlays/dev, charts/checkout/values-dev.yaml, ../out]}\n  prod: {paths: [7]}\n"})
+	if len(r.Problems) != 2 || r.Pipeline == nil {
+		t.Fatalf("problems %v", r.Problems)
+	}
+	for path, want := range map[string]promotion.Environment{
+		"apps/checkout/overlays/dev/kustomization.yaml": "dev", "apps/cart/overlays/dev/a/b.yaml": "dev", "charts/checkout/values-dev.yaml": "dev",
+		"apps/checkout/overlays/prod/kustomization.yaml": "", "apps/a/b/overlays/dev/x.yaml": "", "apps/overlays/dev/x.yaml": "",
+		"charts/checkout/values-dev.yaml.orig": "", "environments/dev/x.yaml": "", "environments/prod/x.yaml": "", "apps/checkout/overlays": "",
+	} {
+		var got promotion.Environment
+		if e := r.Pipeline.EnvironmentAt(path); e != nil {
+			got = e.Name
+		}
+		if got != want {
+			t.Errorf("%s belongs to %q, not %q", path, got, want)
+		}
+	}
+}
+
+// TestManyPathsAreBounded: the check for overlaps compares each with each.
+func TestManyPathsAreBounded(t *testing.T) {
+	var file strings.Builder
+	file.WriteString("version: 1\nenvironments:\n")
+	for e := range 30 {
+		fmt.Fprintf(&file, "  e%d: {paths: [", e)
+		for p := range 100 {
+			fmt.Fprintf(&file, "a/%d/%d,", e, p)
+		}
+		file.WriteString("]}\n")
+	}
+	r := load(map[string]string{"rung.yaml": file.String()})
+	expectProblems(t, r.Problems, "rung.yaml:", []string{"there are more than 2000 paths"})
 }

@@ -128,8 +128,11 @@ type VersionRule struct {
 type EnvironmentSpec struct {
 	Name Environment `json:"name"`
 	// Path is the directory, without a trailing slash: environments/<name>
-	// unless `paths:` says otherwise.
+	// unless `path:` says otherwise; empty where there are several.
 	Path string `json:"path"`
+	// Paths are the directories and files, where there are several; a part of
+	// one that is `*` stands for any name.
+	Paths []string `json:"paths,omitempty"`
 	// After are the predecessors, sorted. Empty: a first environment.
 	After []Environment `json:"after,omitempty"`
 	// Soak is how long a release must have been healthy here.
