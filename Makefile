@@ -50,6 +50,10 @@ conformance: needs ## hold the emulator, and what rung sends, to GitHub's own de
 kills: needs ## kill rung before and after every write, with and without its data
 	RUNG_KILL_ALL=1 $(GO) test -count=1 -timeout 45m -run 'EveryWrite' -v ./e2e/kill | grep -vE '^ *(=== |--- PASS: .*/)'
 
+.PHONY: mutate
+mutate: needs ## 10,000 flipped bits and 10,000 edited fields in a repository: rung verify finds each
+	RUNG_MUTATIONS=$(or $(MUTATIONS),10000) $(GO) test -count=1 -v -timeout 80m -run 'TestFlips|TestFlippedPack|TestFieldEdits' ./internal/audit | grep -vE '^ *(=== |--- PASS: .*/)'
+
 .PHONY: fuzz-short
 fuzz-short: ## fuzz each door for some seconds
 	@set -e; for package in $$($(GO) list ./...); do \

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -85,4 +86,24 @@ func (w *world) copied(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	return &own
+}
+
+// BenchmarkVerify verifies a packed repository of 200 releases.
+func BenchmarkVerify(b *testing.B) {
+	const releases = 200
+	w := newWorld(b)
+	w.start()
+	for n := range releases {
+		w.promote(ride{pair: pair([]string{"dev", "staging", "prod"}[n%3], "checkout"), version: fmt.Sprintf("1.%d.0", n+1)})
+	}
+	w.push()
+	w.git("", "gc", "-q", "--prune=now")
+	b.ReportAllocs()
+	for b.Loop() {
+		report, err := Verify(b.Context(), w.dir, Options{})
+		if err != nil || report.ExitCode() != 0 || report.Promotions != releases {
+			b.Fatal(err, show(report))
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/releases, "µs/release")
 }
