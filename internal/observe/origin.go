@@ -103,7 +103,9 @@ func (p *pass) approvals(ctx context.Context) {
 				continue
 			}
 			access := p.Forge.Access(ctx, p.Repository, r.Author, p.changedTeams(c))
-			c.Approvals = append(c.Approvals, promotion.RecordApproval{Person: r.Author, Permission: access.Permission, Teams: access.Teams, Commit: r.Commit})
+			c.Approvals = append(c.Approvals, promotion.RecordApproval{
+				Person: r.Author, Permission: access.Permission, Teams: access.Teams, Commit: r.Commit, Review: r.ID, At: r.At,
+			})
 		}
 	}
 }

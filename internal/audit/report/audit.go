@@ -82,14 +82,24 @@ type Counts struct {
 	Coverage   int `json:"coverage"`
 	Promotions int `json:"promotions"`
 	Rollbacks  int `json:"rollbacks"`
-	ByHand     int `json:"byHand"`
+	// ByHand are the versions that people changed themselves; of these PutBack
+	// were taken back by rung, and Adopted were accepted by a person.
+	ByHand  int `json:"byHand"`
+	PutBack int `json:"putBack"`
+	Adopted int `json:"adopted"`
+	// Configuration are the ranges of commits in which people changed anything
+	// else that rung watches, here or elsewhere.
+	Configuration int `json:"configuration"`
 	// Overrides are the merges by a person against unmet gates.
 	Overrides int `json:"overrides"`
 	// SelfApproved are the releases approved by somebody who caused them.
 	SelfApproved int `json:"selfApproved"`
-	Unsettled    int `json:"unsettled"`
-	Bad          int `json:"bad"`
-	KeyEvents    int `json:"keyEvents"`
+	// Unsettled are the releases whose verification has not ended, Bad those that
+	// it found bad.
+	Unsettled int `json:"unsettled"`
+	Bad       int `json:"bad"`
+	// KeyEvents are the changes of the keys that may sign.
+	KeyEvents int `json:"keyEvents"`
 }
 
 // Audit is the document for one environment from since (included; zero: from the
@@ -115,9 +125,7 @@ func (r *Reader) Audit(env promotion.Environment, since, until time.Time, verifi
 	for _, e := range r.Events {
 		if within(e.At) && (e.scope == "" || e.scope == env) {
 			a.Events = append(a.Events, e)
-			if e.Kind == promotion.RecordRotate {
-				a.Counts.KeyEvents++
-			}
+			a.Counts.addEvent(e)
 		}
 	}
 	unattested := map[string]bool{}
@@ -148,6 +156,12 @@ func (c *Counts) add(is *Release) {
 		c.Rollbacks++
 	case ByHand:
 		c.ByHand++
+		switch {
+		case !is.Answer.PutBack.IsZero():
+			c.PutBack++
+		case !is.Answer.Adopted.IsZero():
+			c.Adopted++
+		}
 	}
 	if len(is.Unmet) > 0 {
 		c.Overrides++
@@ -160,6 +174,15 @@ func (c *Counts) add(is *Release) {
 		c.Unsettled++
 	case promotion.SettledBad:
 		c.Bad++
+	}
+}
+
+func (c *Counts) addEvent(e Event) {
+	switch e.Kind {
+	case promotion.RecordRotate:
+		c.KeyEvents++
+	case promotion.RecordAdopt:
+		c.Configuration++
 	}
 }
 

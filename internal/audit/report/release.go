@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -13,6 +14,8 @@ import (
 const (
 	Promoted   = "promotion"
 	RolledBack = "rollback"
+	// PutBack: rung took a change by hand back, as rung.yaml asks.
+	PutBack = "revert"
 	// ByHand: people changed the version themselves, and rung recorded it.
 	ByHand = "by hand"
 	// Found: it was there when the ledger began, or when it came into rung.yaml.
@@ -27,11 +30,16 @@ type Release struct {
 	Before      promotion.Value       `json:"before,omitzero"`
 	After       promotion.Value       `json:"after"`
 	PURL        string                `json:"purl,omitempty"`
-	// How is promotion, rollback, by hand or found.
+	// How is promotion, rollback, revert, by hand or found.
 	How string `json:"how"`
 	// From is the environment that the version climbed from.
-	From     promotion.Environment `json:"from,omitempty"`
-	Restores string                `json:"restores,omitempty"`
+	From promotion.Environment `json:"from,omitempty"`
+	// Restores is the statement of the release that a rollback or a revert
+	// brings back, Reverts that of the change by hand which a revert takes back.
+	Restores string `json:"restores,omitempty"`
+	Reverts  string `json:"reverts,omitempty"`
+	// Places are where the version stands, each with what stood there before.
+	Places []promotion.PlaceChange `json:"places"`
 	// Why is a person's reason, or what brought it about.
 	Why        string    `json:"why,omitempty"`
 	Proposed   time.Time `json:"proposed,omitzero"`
@@ -45,8 +53,10 @@ type Release struct {
 	Gates     []promotion.RecordGate     `json:"gates"`
 	Policies  []promotion.RecordPolicy   `json:"policies"`
 	// Unmet are the gates that did not pass when it was merged.
-	Unmet       []string `json:"unmet"`
-	PullRequest int      `json:"pullRequest,omitempty"`
+	Unmet []string `json:"unmet"`
+	// Answer is what became of a change by hand.
+	Answer      *Answer `json:"answer,omitempty"`
+	PullRequest int     `json:"pullRequest,omitempty"`
 	// MergedBy is rung, a login, or empty where nobody knows.
 	MergedBy string         `json:"mergedBy,omitempty"`
 	Method   string         `json:"method,omitempty"`
@@ -61,6 +71,19 @@ type Release struct {
 	OutcomeReason string    `json:"outcomeReason,omitempty"`
 
 	causers []promotion.Person
+}
+
+// Answer is what became of a change by hand. Without any field but Rule nobody has
+// answered.
+type Answer struct {
+	// Rule is what rung.yaml said about such changes: adopt, hold or revert.
+	Rule promotion.ManualChanges `json:"rule,omitempty"`
+	// Adopted is when somebody took responsibility for it with /adopt.
+	Adopted time.Time `json:"adopted,omitzero"`
+	By      string    `json:"by,omitempty"`
+	Reason  string    `json:"reason,omitempty"`
+	// PutBack is when rung's pull request that takes it back landed.
+	PutBack time.Time `json:"putBack,omitzero"`
 }
 
 // SelfApproved are the logins of those who approved what they had caused; rung
@@ -163,7 +186,7 @@ func (r *Reader) Read(e audit.Entry) {
 		env, _, _ := cutScope(rec.Scope)
 		r.event(e, rec.Scope, env)
 	case promotion.RecordRotate:
-		r.event(e, "the keys that may sign", "")
+		r.event(e, keysWords(rec), "")
 	case promotion.RecordAnnounce:
 		// Told again by the propose that it leads to.
 	}
@@ -197,6 +220,14 @@ func (r *Reader) land(e audit.Entry, pair promotion.Pair) {
 	if e.Record.Restores != "" {
 		is.How = RolledBack
 	}
+	if e.Record.Reverts != "" {
+		is.How = PutBack
+		for _, changed := range r.Releases {
+			if changed.Statement == e.Record.Reverts && changed.Answer != nil {
+				changed.Answer.PutBack = is.Landed
+			}
+		}
+	}
 	if was := r.open[pair]; was != nil {
 		is.Proposed, is.Authorized = was.propose.IssuedAt, was.authorize.IssuedAt
 		is.PullRequest = max(is.PullRequest, number(was.authorize))
@@ -218,22 +249,23 @@ func (r *Reader) land(e audit.Entry, pair promotion.Pair) {
 }
 
 func (r *Reader) adopt(e audit.Entry, pair promotion.Pair) {
-	if was := r.live[pair]; was != nil && was.How == ByHand && e.Record.Cause.Kind == "comment" && len(e.Record.Places) == 0 {
-		was.Why = firstOf(e.Record.Reason, was.Why) // a person accepted it: no other version
+	rec := &e.Record
+	if rec.Landed == nil {
+		r.release(e, pair, Found)
 		return
 	}
-	how := ByHand
-	if e.Record.Landed == nil {
-		how = Found
+	if was := r.live[pair]; was != nil && was.How == ByHand && rec.Cause.Kind == "comment" && was.Commit == rec.Landed.Commit {
+		was.Answer.Adopted, was.Answer.By, was.Answer.Reason = rec.IssuedAt, who(rec.Actor), rec.Reason // no other version
+		return
 	}
-	r.release(e, pair, how)
+	r.release(e, pair, ByHand).Answer = &Answer{Rule: rec.ManualChanges}
 }
 
 // release adds what a land or an adopt says by itself.
 func (r *Reader) release(e audit.Entry, pair promotion.Pair, how string) *Release {
 	rec := &e.Record
 	is := &Release{
-		Environment: pair.Environment, Artifact: pair.Artifact, How: how, Restores: rec.Restores, Why: firstOf(rec.Reason, causeWords(rec.Cause)),
+		Environment: pair.Environment, Artifact: pair.Artifact, How: how, Restores: rec.Restores, Reverts: rec.Reverts, Places: list(rec.Places), Why: firstOf(rec.Reason, causeWords(rec.Cause)),
 		After: promotion.Value{Version: rec.Artifact.Version, Digest: rec.Artifact.Digest}, PURL: rec.Artifact.PURL,
 		Landed: rec.IssuedAt, Causers: logins(rec.Causers), causers: rec.Causers, Approvals: list(rec.Approvals), Gates: list(rec.Gates),
 		Policies: list(rec.Policies), Unmet: []string{}, PullRequest: number(*rec), MergedBy: who(rec.Actor), Ledger: e.Ledger, Statement: e.Statement,
@@ -295,6 +327,22 @@ func causeWords(c promotion.Cause) string {
 		return c.Kind
 	}
 	return c.Kind + " " + c.ID
+}
+
+// keysWords say which trust list a rotate record puts in force, and whose trust it
+// takes back.
+func keysWords(r promotion.Record) string {
+	if r.Trust == nil {
+		return "the keys that may sign"
+	}
+	words := fmt.Sprintf("the keys that may sign, list %d", r.Trust.Serial)
+	for _, v := range r.Trust.Revoked {
+		words += fmt.Sprintf("; revoked %s after %s", v.Key, v.After.Short())
+		if v.Reason != "" {
+			words += " (" + v.Reason + ")"
+		}
+	}
+	return words
 }
 
 func rangeWords(r *promotion.RecordRange) string {

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -22,29 +21,42 @@ func WriteJSON(w io.Writer, document any) error {
 	return enc.Encode(document)
 }
 
+// table writes rows of cells for a terminal. Every cell is outside text: none may
+// end a line, move the cursor or colour anything.
+type table struct{ *tabwriter.Writer }
+
+func newTable(w io.Writer) table { return table{tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)} }
+
+// row writes cells; empty ones are dashes.
+func (t table) row(cells ...string) {
+	for i, c := range cells {
+		cells[i] = dash(plain(c))
+	}
+	fmt.Fprintln(t, strings.Join(cells, "\t"))
+}
+
+// head begins a part of the table.
+func (t table) head(names string) { fmt.Fprintln(t, strings.ReplaceAll(names, "|", "\t")) }
+
 // WriteText writes the history for a terminal, times in UTC and in the reader's
 // zone.
 func (h History) WriteText(w io.Writer, zone *time.Location) error {
-	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(t, "WHEN\tENVIRONMENT\tVERSION\tHOW\tBY\tAPPROVED BY\tPULL REQUEST\tOUTCOME\tWHY")
+	t := newTable(w)
+	t.head("WHEN|ENVIRONMENT|VERSION|HOW|BY|APPROVED BY|PULL REQUEST|OUTCOME|WHY")
 	for _, r := range h.Releases {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", moment(r.Landed, zone), r.Environment, valueWords(r.After), howWords(r),
-			dash(r.MergedBy), dash(approvers(r)), pull(r.PullRequest), outcome(r), dash(plain(r.Why)))
+		t.row(moment(r.Landed, zone), string(r.Environment), valueWords(r.After), howWords(r), r.MergedBy, approvers(r), pull(r.PullRequest), outcome(r), why(r))
+	}
+	if len(h.Withdrawn) > 0 {
+		t.head("\nNOT LANDED|ENVIRONMENT|VERSION|PULL REQUEST|BY|WHY")
+	}
+	for _, a := range h.Withdrawn {
+		t.row(moment(a.Withdrawn, zone), string(a.Environment), valueWords(a.Value), pull(a.PullRequest), a.By, a.Reason)
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
 	if len(h.Releases) == 0 {
 		fmt.Fprintln(w, "nothing was ever released under this name")
-	}
-	if len(h.Withdrawn) > 0 {
-		fmt.Fprintln(t, "\nNOT LANDED\tENVIRONMENT\tVERSION\tPULL REQUEST\tBY\tWHY")
-	}
-	for _, a := range h.Withdrawn {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", moment(a.Withdrawn, zone), a.Environment, valueWords(a.Value), pull(a.PullRequest), dash(a.By), dash(plain(a.Reason)))
-	}
-	if err := t.Flush(); err != nil {
-		return err
 	}
 	if !h.Holds {
 		_, err := fmt.Fprintln(w, "\nThis repository's history does not hold: rung verify says why.")
@@ -53,96 +65,41 @@ func (h History) WriteText(w io.Writer, zone *time.Location) error {
 	return nil
 }
 
-// WriteText writes the audit for a terminal.
+// WriteText writes the audit for a terminal, times in UTC and in the reader's zone.
 func (a Audit) WriteText(w io.Writer, zone *time.Location) error {
-	fmt.Fprintf(w, "%s of %s, %s\n%s\n\n", a.Environment, plain(a.Repository), a.period(zone), a.verdict())
-	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintf(w, "%s of %s, %s\n%s\n\n", plain(string(a.Environment)), plain(a.Repository), a.period(zone), plain(a.verdict()))
+	t := newTable(w)
 	for _, row := range a.checklist() {
-		fmt.Fprintf(t, "%s\t%s\t%s\n", row.Name, row.Value, row.Note)
+		note := row.Note
+		if len(row.Refs) > 0 {
+			note += " (" + row.numbers() + ")"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\n", row.Name, row.Value, note)
 	}
-	fmt.Fprintln(t, "\nWHEN\tARTIFACT\tFROM\tTO\tHOW\tCAUSED BY\tAPPROVED BY\tMERGED BY\tOUTCOME\tEVIDENCE")
-	for _, r := range a.Releases {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", moment(r.Landed, zone), r.Artifact, valueWords(r.Before), valueWords(r.After), howWords(r),
-			dash(strings.Join(r.Causers, ", ")), dash(approvers(r)), dash(r.MergedBy), outcome(r), evidence(r))
+	t.head("\nNO|WHEN|ARTIFACT|FROM|TO|HOW|CAUSED BY|APPROVED BY|MERGED BY|OUTCOME|EVIDENCE|WHY")
+	for i, r := range a.Releases {
+		t.row(strconv.Itoa(i+1), moment(r.Landed, zone), string(r.Artifact), valueWords(r.Before), valueWords(r.After), howWords(r),
+			strings.Join(r.Causers, ", "), approvers(r), r.MergedBy, outcome(r), evidence(r), why(r))
 	}
 	if len(a.Withdrawn) > 0 {
-		fmt.Fprintln(t, "\nNOT LANDED\tARTIFACT\tVERSION\tPULL REQUEST\tBY\tWHY")
+		t.head("\nNOT LANDED||ARTIFACT|VERSION|PULL REQUEST|BY|WHY")
 	}
 	for _, at := range a.Withdrawn {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", moment(at.Withdrawn, zone), at.Artifact, valueWords(at.Value), pull(at.PullRequest), dash(at.By), dash(plain(at.Reason)))
+		t.row(" ", moment(at.Withdrawn, zone), string(at.Artifact), valueWords(at.Value), pull(at.PullRequest), at.By, at.Reason)
 	}
 	if len(a.Events) > 0 {
-		fmt.Fprintln(t, "\nEVENTS\tKIND\tSUBJECT\tBY\tWHY")
+		t.head("\nEVENTS||KIND|SUBJECT|BY|WHY")
 	}
 	for _, e := range a.Events {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", moment(e.At, zone), e.Kind, plain(e.Subject), dash(e.By), dash(plain(e.Reason)))
+		t.row(" ", moment(e.At, zone), string(e.Kind), until(e, zone), e.By, e.Reason)
 	}
 	if len(a.Gaps) > 0 {
-		fmt.Fprintln(t, "\nGAPS\tOBJECT\tARTIFACT\tEXPECTED\tFOUND")
+		t.head("\nGAPS|OBJECT|ARTIFACT|EXPECTED|FOUND")
 	}
 	for _, f := range a.Gaps {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", f.Code, f.Object, dash(string(f.Artifact)), f.Expected, f.Found)
+		t.row(string(f.Code), f.Object, string(f.Artifact), f.Expected, f.Found)
 	}
 	return t.Flush()
-}
-
-// WriteCSV writes one line for each release, with a header. Cells that a
-// spreadsheet would take for a formula begin with an apostrophe.
-func (a Audit) WriteCSV(w io.Writer) error {
-	c := csv.NewWriter(w)
-	rows := [][]string{{
-		"landed", "environment", "artifact", "from_version", "from_digest", "to_version", "to_digest", "how", "climbed_from", "proposed", "authorized",
-		"causers", "approvers", "merged_by", "pull_request", "gates_passed", "gates_unmet", "policies", "outcome", "settled", "why", "commit", "ledger_commit", "statement",
-	}}
-	for _, r := range a.Releases {
-		var policies []string
-		for _, p := range r.Policies {
-			policies = append(policies, p.Path+" "+p.Digest)
-		}
-		rows = append(rows, []string{
-			utc(r.Landed), string(r.Environment), string(r.Artifact), string(r.Before.Version), string(r.Before.Digest), string(r.After.Version), string(r.After.Digest),
-			r.How, string(r.From), utc(r.Proposed), utc(r.Authorized), strings.Join(r.Causers, " "), approvers(r), r.MergedBy, number0(r.PullRequest),
-			strings.Join(passed(r), " "), strings.Join(r.Unmet, " "), strings.Join(policies, "; "), r.Outcome, utc(r.Settled), plain(r.Why),
-			string(r.Commit), string(r.Ledger), r.Statement,
-		})
-	}
-	for _, row := range rows {
-		for i, cell := range row {
-			if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
-				row[i] = "'" + cell
-			}
-		}
-	}
-	if err := c.WriteAll(rows); err != nil {
-		return err
-	}
-	return c.Error()
-}
-
-// check is one line that an auditor ticks off.
-type check struct {
-	Name, Value, Note string
-	// Good is false where somebody should look.
-	Good bool
-}
-
-func (a Audit) checklist() []check {
-	c := a.Counts
-	count := func(name string, n int, note string, good bool) check {
-		return check{name, strconv.Itoa(n), note, good}
-	}
-	return []check{
-		{"provenance coverage", fmt.Sprintf("%d %%", c.Coverage), fmt.Sprintf("%d of %d changes stand on a signed record (target 100 %%)", c.Attested, c.Changes), c.Coverage == 100 && a.Holds},
-		count("promotions", c.Promotions, "", true),
-		count("rollbacks", c.Rollbacks, "", true),
-		count("changes by hand", c.ByHand, "versions that people changed without a promotion", c.ByHand == 0),
-		count("overrides", c.Overrides, "merged by a person against unmet gates", c.Overrides == 0),
-		count("approvals by the causer", c.SelfApproved, "somebody approved what they had caused", c.SelfApproved == 0),
-		count("bad releases", c.Bad, "failed after they landed", c.Bad == 0),
-		count("not settled", c.Unsettled, "releases whose verification has not ended, or was cut short", true),
-		count("key events", c.KeyEvents, "changes of the keys that may sign", c.KeyEvents == 0),
-		count("gaps", len(a.Gaps), "findings of the verification", len(a.Gaps) == 0),
-	}
 }
 
 func (a Audit) period(zone *time.Location) string {
@@ -165,10 +122,19 @@ func (a Audit) verdict() string {
 	return fmt.Sprintf("%s. Root key %s (%s); base %s, ledger %s.", judged, dash(a.Root), trust, dash(a.Base.Head.Short()), dash(a.Ledger.Head.Short()))
 }
 
-// plain is outside text for a line: no control characters, no line ends.
+// until is an event's subject, with the end of a freeze.
+func until(e Event, zone *time.Location) string {
+	if e.Until.IsZero() {
+		return e.Subject
+	}
+	return e.Subject + " until " + moment(e.Until, zone)
+}
+
+// plain is outside text for a line: no control or format characters, no line ends.
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == unicode.ReplacementChar {
+		switch {
+		case unicode.Is(unicode.C, r), unicode.Is(unicode.Zl, r), unicode.Is(unicode.Zp, r), r == unicode.ReplacementChar:
 			return ' '
 		}
 		return r
@@ -209,11 +175,36 @@ func valueWords(v promotion.Value) string {
 	return "–"
 }
 
+// versionWords is a value without the digest, where it has a version.
+func versionWords(v promotion.Value) string {
+	if v.Version != "" {
+		v.Digest = ""
+	}
+	return valueWords(v)
+}
+
 func howWords(r *Release) string {
-	if r.How == Promoted && r.From != "" {
+	switch {
+	case r.How == Promoted && r.From != "":
 		return "promotion from " + string(r.From)
+	case r.Answer == nil:
+		return r.How
+	case !r.Answer.PutBack.IsZero():
+		return r.How + ", put back"
+	case !r.Answer.Adopted.IsZero():
+		return r.How + ", adopted by " + r.Answer.By
+	case r.Answer.Rule == promotion.ManualHold || r.Answer.Rule == promotion.ManualRevert:
+		return r.How + ", not answered"
 	}
 	return r.How
+}
+
+// why is a release's reason, and the one with which a change by hand was adopted.
+func why(r *Release) string {
+	if r.Answer == nil || r.Answer.Reason == "" {
+		return r.Why
+	}
+	return r.Why + "; adopted: " + r.Answer.Reason
 }
 
 func outcome(r *Release) string {
@@ -236,7 +227,7 @@ func approvers(r *Release) string {
 		}
 		all = append(all, fmt.Sprintf("%s (%s)", a.Login, right))
 	}
-	return plain(strings.Join(all, ", "))
+	return strings.Join(all, ", ")
 }
 
 func passed(r *Release) []string {
@@ -258,7 +249,7 @@ func evidence(r *Release) string {
 		parts = append(parts, pull(r.PullRequest))
 	}
 	if len(r.Unmet) > 0 {
-		parts = append(parts, "UNMET: "+plain(strings.Join(r.Unmet, ", ")))
+		parts = append(parts, "UNMET: "+strings.Join(r.Unmet, ", "))
 	}
 	return strings.Join(parts, ", ")
 }
