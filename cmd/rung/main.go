@@ -33,6 +33,7 @@ type commandLine struct {
 	Plan     planCommand     `cmd:"" help:"Say what rung would do in a repository, and why."`
 	Policy   policyCommand   `cmd:"" help:"Work on policies."`
 	Verify   verifyCommand   `cmd:"" help:"Check a repository's signed history."`
+	Keys     keysCommand     `cmd:"" help:"Make, change, revoke and show the keys whose signatures count."`
 	History  historyCommand  `cmd:"" help:"Tell the story of an artifact through the environments."`
 	Audit    auditCommand    `cmd:"" help:"Say who released what in an environment, when, why and on what evidence."`
 

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rungbot/rung/internal/ledger"
@@ -91,4 +92,41 @@ func (s *ledgerStep) rotated(r *recorded) {
 	s.rotations = append(s.rotations, TrustChange{
 		Serial: r.Record.Trust.Serial, Ledger: s.c.id.hash(), SignedBy: r.signer, At: r.Record.IssuedAt, Statement: r.Statement, Reason: clip(r.Record.Reason),
 	})
+}
+
+// Rotation is what the next rotate statement stands on: the ledger's head and the
+// trust list in force there.
+func (r *Report) Rotation() ledger.Rotation { return r.rotation }
+
+// Dated is the committer's date of a ledger commit, by its id or a beginning of it
+// of at least 7 digits, which it returns whole; false where there is none, or more
+// than one.
+func (r *Report) Dated(commit string) (promotion.Hash, time.Time, bool) {
+	var found promotion.Hash
+	var at time.Time
+	if len(commit) < 7 {
+		return "", at, false
+	}
+	for id, date := range r.dates {
+		if strings.HasPrefix(string(id), commit) {
+			if found != "" {
+				return "", time.Time{}, false
+			}
+			found, at = id, date
+		}
+	}
+	return found, at, found != ""
+}
+
+// ground is what Rotation and Dated tell.
+func (l *ledgerWalk) ground() {
+	r := &l.report.rotation
+	r.Repository = promotion.RecordRepository{URI: l.uri, ID: l.lineage.Repository, App: l.lineage.App}
+	r.Tip, r.Before, r.Standing = l.ids[len(l.ids)-1].hash(), l.trust.list, l.trust.standing
+	l.report.dates = make(map[promotion.Hash]time.Time, len(l.ids))
+	for i, id := range l.ids {
+		if i < len(l.dates) {
+			l.report.dates[id.hash()] = l.dates[i]
+		}
+	}
 }

@@ -91,6 +91,8 @@ type ledgerWalk struct {
 	proposals  map[oid][]*recorded
 	authorized []*recorded
 	baseRef    string
+	// uri is the repository's address, as the newest record says.
+	uri string
 }
 
 // walkLedger reads the ledger from a tip.
@@ -137,6 +139,7 @@ func (v *verifier) walkLedger(ctx context.Context, tip oid) (*ledgerWalk, error)
 	}
 	l.revoked()
 	l.report.Trust = l.trustState()
+	l.ground()
 	return l, nil
 }
 
@@ -378,6 +381,7 @@ func (s *ledgerStep) keep(r *recorded) {
 	if rec.IssuedAt.After(s.issued) && rec.Kind != promotion.RecordRotate { // its clock is another
 		s.issued = rec.IssuedAt
 	}
+	s.uri = rec.Repository.URI
 	if rec.Base.Ref != "" {
 		s.baseRef = rec.Base.Ref
 	}

@@ -3,7 +3,9 @@ package audit
 import (
 	"cmp"
 	"slices"
+	"time"
 
+	"github.com/rungbot/rung/internal/ledger"
 	"github.com/rungbot/rung/internal/promotion"
 )
 
@@ -232,7 +234,9 @@ type Report struct {
 	// TrustOnFirstUse is true when Root was not pinned by the caller.
 	TrustOnFirstUse bool `json:"trustOnFirstUse"`
 
-	strict bool
+	strict   bool
+	rotation ledger.Rotation
+	dates    map[promotion.Hash]time.Time
 }
 
 // ExitCode is 0 when everything holds, 1 when something was tampered with (or,

@@ -129,8 +129,14 @@ func (p *pass) head(ctx context.Context, pair promotion.Pair, r *promotion.Recor
 	if t, err := ledger.ParseTrailers(own.Message); err == nil && t != nil {
 		st.Ledger = t.Ledger
 	}
+	refused := error(ledger.ErrSignature)
+	if own.Signature != "" {
+		refused = p.VerifyCommit(own.Payload(), own.Signature)
+	}
 	switch {
-	case own.Signature == "" || p.VerifyCommit(own.Payload(), own.Signature) != nil:
+	case errors.Is(refused, ledger.ErrTrust):
+		st.Problem = fmt.Sprintf("commit %s can't be taken for rung's any more: %v; close the pull request and say /retry, and it is made anew", own.Hash.Short(), refused)
+	case refused != nil:
 		st.Problem = fmt.Sprintf("commit %s was not made by rung; a head edited by hand is merged by hand", own.Hash.Short())
 		st.Committers = append(st.Committers, own.Committer.Name)
 	case own.Tree != promised(r):

@@ -164,6 +164,8 @@ type Promotion struct {
 	Reason      string
 	BaseName    string
 	LedgerFirst promotion.Hash
+	// ForgeSigns is true where the forge makes and signs the promotion commit.
+	ForgeSigns bool
 	// Reverts is true when it takes a change by hand back; Reason says whose.
 	Reverts bool
 }
@@ -224,7 +226,7 @@ func Body(p Promotion) string {
 		b.WriteString(" Close it to veto this version here.\n\n")
 	}
 	b.WriteString("**How to go back.** Comment `/rollback` here once it is merged. `/help` lists the other commands.\n\n")
-	fmt.Fprintf(&b, "<details><summary>Check the signatures with stock git</summary>\n\nIn a clone of this repository (bash; compare the fingerprint with the one your platform team published):\n\n```bash\n%s```\n\n</details>\n", StockCheck())
+	fmt.Fprintf(&b, "<details><summary>Check the signatures with stock git</summary>\n\nIn a clone of this repository (bash; compare the fingerprints with those that your platform team published):\n\n```bash\n%s```\n\n</details>\n", StockCheck(recordFile(p)))
 	return b.String()
 }
 
@@ -248,15 +250,38 @@ func Approvers(a promotion.ApprovalRule) string {
 	return fmt.Sprintf("It needs %d %s from %s, by somebody who did not cause it.", a.Required, noun, strings.Join(who, " or "))
 }
 
+// recordFile is the promotion's file in the ledger, where its tree is to be
+// compared.
+func recordFile(p Promotion) string {
+	if !p.ForgeSigns {
+		return ""
+	}
+	return "open/" + p.Pair.String() + ".intoto.jsonl"
+}
+
 // StockCheck is the command block that verifies a promotion with stock git and
-// ssh-keygen alone. {{head}} and {{ledger}} are replaced by real ids.
-func StockCheck() string {
+// ssh-keygen alone. {{head}} and {{ledger}} are replaced by real ids. The ledger up
+// to the promotion's own commit is held to the trust list there, and what was
+// written since to the newest: the fingerprints of both are printed to be compared.
+// record is the promotion's file in the ledger where the forge signed its commit:
+// then the tree in the record is compared instead of a signature.
+func StockCheck(record string) string {
+	head, verified := "", "{{head}} {{ledger}}"
+	if record != "" {
+		verified = "{{ledger}}"
+		head = `git show {{ledger}}:` + record + ` | sed 's/.*"payload":"\([^"]*\)".*/\1/' | base64 -d | grep -o "\"tree\":\"$(git rev-parse '{{head}}^{tree}')\"" &&
+`
+	}
 	return `git fetch -q origin '+refs/heads/rung/ledger:refs/remotes/origin/rung/ledger' {{head}}
 git show {{ledger}}:allowed_signers > signers
-ssh-keygen -l -f <(awk '{print $3, $4}' signers)
-G=(git --no-replace-objects -c gpg.ssh.allowedSignersFile=signers -c gpg.minTrustLevel=fully -c gpg.program=false -c gpg.x509.program=false)
-"${G[@]}" verify-commit {{head}} {{ledger}} &&
-"${G[@]}" log --first-parent --format='%h %G? %GS %GF %s' origin/rung/ledger | awk '{print} $2 != "G" {bad++} END {print NR - bad, "verified,", bad + 0, "bad"; exit bad > 0 || NR == 0}'
+git show origin/rung/ledger:allowed_signers > signers.now
+ssh-keygen -l -f <(awk '{print $3, $4}' signers signers.now | sort -u)
+G() { git --no-replace-objects -c gpg.ssh.allowedSignersFile="$1" -c gpg.minTrustLevel=fully -c gpg.program=false -c gpg.x509.program=false "${@:2}"; }
+L() { G "$1" log --first-parent --format='%h %G? %GS %GF %s' "$2"; }
+` + head + `G signers verify-commit ` + verified + ` &&
+{ L signers {{ledger}} && L signers.now {{ledger}}..origin/rung/ledger; } |
+awk '{print} $2 != "G" {bad++} END {print NR - bad, "verified,", bad + 0, "bad"; exit bad > 0 || NR == 0}' &&
+{ git merge-base --is-ancestor {{ledger}} origin/rung/ledger || { echo "the ledger does not go on from {{ledger}}"; false; }; }
 `
 }
 

@@ -152,14 +152,22 @@ func (l *loader) checkPEM(variable string, key Secret, want string, kinds ...str
 // checkOutside refuses a secret's file in the data directory, by its own path
 // or by where links lead.
 func (l *loader) checkOutside(variable, path, data string) {
+	if Inside(path, data) {
+		l.report(variable, "the file %s lies in the data directory %s: move it out, for that directory may be deleted, copied and shared", path, data)
+	}
+}
+
+// Inside reports whether a path is a directory or lies in it, by its own name or by
+// where links lead.
+func Inside(path, directory string) bool {
 	for _, p := range []string{absolute(path), resolved(path)} {
-		for _, dir := range []string{absolute(data), resolved(data)} {
+		for _, dir := range []string{absolute(directory), resolved(directory)} {
 			if p == dir || strings.HasPrefix(p, strings.TrimSuffix(dir, string(filepath.Separator))+string(filepath.Separator)) {
-				l.report(variable, "the file %s lies in the data directory %s: move it out, for that directory may be deleted, copied and shared", path, data)
-				return
+				return true
 			}
 		}
 	}
+	return false
 }
 
 func absolute(path string) string {

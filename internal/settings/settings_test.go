@@ -171,6 +171,8 @@ func TestProblems(t *testing.T) {
 		{"a directory", []string{"RUNG_SIGNING_KEY_FILE=" + dir}, []string{"RUNG_SIGNING_KEY_FILE: " + dir + " is not a file"}},
 		{"readable by the group", []string{"RUNG_SIGNING_KEY_FILE=" + public(0o640)}, []string{"may be read or changed by others (mode 0640): chmod 600 it"}},
 		{"readable by all", []string{"RUNG_SIGNING_KEY_FILE=" + public(0o604)}, []string{"may be read or changed by others (mode 0604)"}},
+		{"readable by others through a link", []string{"RUNG_SIGNING_KEY_FILE=" + linked(t, dir, public(0o601))}, []string{"may be read or changed by others (mode 0601)"}},
+		{"an agent beside a key", []string{"RUNG_SIGNING_KEY_AGENT=SHA256:x", "RUNG_SIGNING_KEY=" + ssh}, []string{"RUNG_SIGNING_KEY_AGENT: is set as well as RUNG_SIGNING_KEY: unset one"}},
 		{"large", []string{"RUNG_SIGNING_KEY_FILE=" + write(t, dir, "large", strings.Repeat("x", maxSecretBytes+1), 0o600)}, []string{"has more than 65536 bytes"}},
 		{"large variable", []string{"RUNG_SIGNING_KEY=" + strings.Repeat("x", maxSecretBytes+1)}, []string{"RUNG_SIGNING_KEY: has more than 65536 bytes"}},
 		{"in the data directory", []string{"RUNG_DATA=" + data, "RUNG_SIGNING_KEY_FILE=" + data + "/key-in-data"}, []string{"RUNG_SIGNING_KEY_FILE: the file " + data + "/key-in-data lies in the data directory"}},
@@ -206,6 +208,30 @@ func TestProblems(t *testing.T) {
 				t.Errorf("a secret is in the error: %v", err)
 			}
 		})
+	}
+}
+
+// linked makes a link to a file.
+func linked(t *testing.T, dir, to string) string {
+	t.Helper()
+	link := filepath.Join(dir, "link-to-"+filepath.Base(to))
+	if err := os.Symlink(to, link); err != nil {
+		t.Fatal(err)
+	}
+	return link
+}
+
+// TestAnAgentNeedsASocket: SSH_AUTH_SOCK is the one setting of another's name.
+func TestAnAgentNeedsASocket(t *testing.T) {
+	for socket, missing := range map[string]bool{"": true, "SSH_AUTH_SOCK=/run/agent": false} {
+		s, err := Load([]string{"RUNG_DATA=" + t.TempDir(), "RUNG_SIGNING_KEY_AGENT=SHA256:x", socket})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = s.CheckServe()
+		if err == nil || strings.Contains(err.Error(), "needs SSH_AUTH_SOCK") != missing || strings.Contains(err.Error(), "RUNG_SIGNING_KEY: is missing") {
+			t.Errorf("%q: %v", socket, err)
+		}
 	}
 }
 

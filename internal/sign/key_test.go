@@ -144,6 +144,19 @@ func TestLoadKeyFile(t *testing.T) {
 			t.Errorf("mode %o: %v", mode, err)
 		}
 	}
+	// A link is as readable as what it leads to.
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(name, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, bits := range []os.FileMode{0, 0o040, 0o020, 0o010, 0o004, 0o002, 0o001} {
+		if err := os.Chmod(name, 0o600|bits); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := LoadKeyFile(link); (err == nil) != (bits == 0) {
+			t.Errorf("a link to a key of mode %o: %v", 0o600|bits, err)
+		}
+	}
 	if _, err := LoadKeyFile(dir); err == nil || !strings.Contains(err.Error(), "regular") {
 		t.Error(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hiddeco/sshsig"
 	"golang.org/x/crypto/ssh"
@@ -235,8 +236,14 @@ func FuzzVerify(f *testing.F) {
 				t.Errorf("another spelling passes: %q", armoured)
 			}
 		}
-		if Verify(message, armoured, key.Public()) == nil && (err != nil || signer != key.Public()) {
+		if Verify(message, armoured, key.Public()) != nil {
+			return
+		}
+		if err != nil || signer != key.Public() {
 			t.Error("verified, but by whom?")
+		}
+		if !opensshAccepts(t, t.TempDir(), "rung "+key.Public().AuthorizedKey()+"\n", armoured, "rung", time.Now()) {
+			t.Errorf("ssh-keygen does not take what we do: %q", armoured)
 		}
 	})
 }
