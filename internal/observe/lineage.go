@@ -135,7 +135,7 @@ func (p *pass) head(ctx context.Context, pair promotion.Pair, r *promotion.Recor
 	}
 	switch {
 	case errors.Is(refused, ledger.ErrTrust):
-		st.Problem = fmt.Sprintf("commit %s can't be taken for rung's any more: %v; close the pull request and say /retry, and it is made anew", own.Hash.Short(), refused)
+		st.Problem = fmt.Sprintf("commit %s is signed by a key that counts no longer: close the pull request and say /retry, and it is made anew", own.Hash.Short())
 	case refused != nil:
 		st.Problem = fmt.Sprintf("commit %s was not made by rung; a head edited by hand is merged by hand", own.Hash.Short())
 		st.Committers = append(st.Committers, own.Committer.Name)
