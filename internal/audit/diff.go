@@ -1,7 +1,10 @@
 package audit
 
 import (
+	"bytes"
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -11,27 +14,43 @@ import (
 const (
 	// maxDepth is how many directories deep a tree is followed.
 	maxDepth = 64
-	// maxCached is how many trees and commits are kept; the caches are emptied
-	// when they are full.
+	// maxCached is how many things read out of files are kept; such caches are
+	// emptied when they are full.
 	maxCached = 20_000
+	// commitBytes and treeBytes are what each half of those caches holds.
+	commitBytes = 16 << 20
+	treeBytes   = 2 << 20
 )
 
-// objects reads commits and trees through small caches.
+// objects reads commits and trees through small caches, and remembers what they
+// name, for sweep.
 type objects struct {
 	*repository
-	commits map[oid]*commit
-	trees   map[oid][]entry
+	commits generations[oid, *commit]
+	trees   generations[oid, []entry]
+	// named are the objects that a commit or tree names and that were not read yet
+	// as what they are named for.
+	named map[namedObject]struct{}
+}
+
+// namedObject is an object with the kind that it must be of.
+type namedObject struct {
+	id   oid
+	kind kind
 }
 
 func newObjects(r *repository) *objects {
-	return &objects{repository: r, commits: map[oid]*commit{}, trees: map[oid][]entry{}}
+	return &objects{
+		repository: r, commits: newGenerations[oid, *commit](commitBytes), trees: newGenerations[oid, []entry](treeBytes), named: map[namedObject]struct{}{},
+	}
 }
 
 // commit reads a commit.
 func (o *objects) commit(id oid) (*commit, error) {
-	if c, ok := o.commits[id]; ok {
+	if c, ok := o.commits.get(id); ok {
 		return c, nil
 	}
+	_, again := o.hashed[id]
 	raw, err := o.read(id, kindCommit)
 	if err != nil {
 		return nil, err
@@ -40,11 +59,22 @@ func (o *objects) commit(id oid) (*commit, error) {
 	if err != nil {
 		return nil, &objectError{ObjectMalformed, id, err.Error()}
 	}
-	if len(o.commits) >= maxCached {
-		clear(o.commits)
+	if !again {
+		delete(o.named, namedObject{id, kindCommit})
+		o.name(c.tree, kindTree)
+		for _, p := range c.parents {
+			o.name(p, kindCommit)
+		}
 	}
-	o.commits[id] = c
+	o.commits.put(id, c, len(raw)+400)
 	return c, nil
+}
+
+// name remembers that an object is named as one of a kind.
+func (o *objects) name(id oid, k kind) {
+	if o.hashed[id] != k {
+		o.named[namedObject{id, k}] = struct{}{}
+	}
 }
 
 // tree reads a tree; the zero id is the empty one.
@@ -52,9 +82,10 @@ func (o *objects) tree(id oid) ([]entry, error) {
 	if id == (oid{}) {
 		return nil, nil
 	}
-	if t, ok := o.trees[id]; ok {
+	if t, ok := o.trees.renew(id, func(t []entry) int { return 64 * len(t) }); ok {
 		return t, nil
 	}
+	_, again := o.hashed[id]
 	raw, err := o.read(id, kindTree)
 	if err != nil {
 		return nil, err
@@ -63,10 +94,19 @@ func (o *objects) tree(id oid) ([]entry, error) {
 	if err != nil {
 		return nil, &objectError{ObjectMalformed, id, err.Error()}
 	}
-	if len(o.trees) >= maxCached {
-		clear(o.trees)
+	if !again {
+		delete(o.named, namedObject{id, kindTree})
+		for _, e := range t {
+			switch e.mode {
+			case modeGitlink:
+			case modeTree:
+				o.name(e.id, kindTree)
+			default:
+				o.name(e.id, kindBlob)
+			}
+		}
 	}
-	o.trees[id] = t
+	o.trees.put(id, t, 64*len(t))
 	return t, nil
 }
 
@@ -185,11 +225,26 @@ func (o *objects) entries(path string, was, is []entry, depth int, into *[]chang
 	if path != "" {
 		path += "/"
 	}
+	if sameNames(was, is) {
+		for i := range is {
+			if was[i].mode == is[i].mode && was[i].id == is[i].id {
+				continue
+			}
+			if err := o.compare(path+is[i].name, was[i], is[i], depth+1, into); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	old := make(map[string]entry, len(was))
 	for _, e := range was {
 		old[e.name] = e
 	}
 	for _, e := range is {
+		if same := old[e.name]; same.mode == e.mode && same.id == e.id {
+			delete(old, e.name)
+			continue
+		}
 		if err := o.compare(path+e.name, old[e.name], e, depth+1, into); err != nil {
 			return err
 		}
@@ -205,57 +260,45 @@ func (o *objects) entries(path string, was, is []entry, depth int, into *[]chang
 	return nil
 }
 
+// sameNames reports whether two directories list the same names.
+func sameNames(a, b []entry) bool {
+	return slices.EqualFunc(a, b, func(a, b entry) bool { return a.name == b.name })
+}
+
 // sweep hashes everything that the commits reach and that was not read before,
-// so that no damaged object passes because nothing asked for it.
+// so that no damaged object passes because nothing asked for it. What was read
+// has named what it stands on: that is followed until nothing is left.
 func (o *objects) sweep(tips []oid) error {
-	seen := map[oid]bool{}
-	stack := slices.Clone(tips)
-	for len(stack) > 0 {
-		id := stack[len(stack)-1]
-		stack = stack[:len(stack)-1]
-		if seen[id] {
-			continue
-		}
-		seen[id] = true
-		c, err := o.commit(id)
-		if err != nil {
-			return err
-		}
-		stack = append(stack, c.parents...)
-		if err := o.sweepTree(c.tree, seen, 0); err != nil {
-			return err
+	for _, id := range tips {
+		o.name(id, kindCommit)
+	}
+	for len(o.named) > 0 {
+		batch := slices.SortedFunc(maps.Keys(o.named), func(a, b namedObject) int {
+			return cmp.Or(bytes.Compare(a.id[:], b.id[:]), cmp.Compare(a.kind, b.kind))
+		})
+		clear(o.named)
+		for _, n := range batch {
+			if err := o.readAs(n); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-func (o *objects) sweepTree(id oid, seen map[oid]bool, depth int) error {
-	if seen[id] {
-		return nil
-	}
-	seen[id] = true
-	if depth > maxDepth {
-		return &objectError{ObjectUnreadable, id, fmt.Sprintf("more than %d directories deep", maxDepth)}
-	}
-	entries, err := o.tree(id)
-	if err != nil {
+// readAs reads an object as what it is named for.
+func (o *objects) readAs(n namedObject) error {
+	switch n.kind {
+	case kindCommit:
+		_, err := o.commit(n.id)
+		return err
+	case kindTree:
+		_, err := o.tree(n.id)
 		return err
 	}
-	for _, e := range entries {
-		switch {
-		case e.mode == modeTree:
-			err = o.sweepTree(e.id, seen, depth+1)
-		case e.mode == modeGitlink || seen[e.id]:
-		default:
-			var k kind
-			if k, err = o.check(e.id); err == nil && k != kindBlob {
-				err = &objectError{ObjectMalformed, e.id, "a tree names it as a file, and it is none"}
-			}
-			seen[e.id] = true
-		}
-		if err != nil {
-			return err
-		}
+	k, err := o.check(n.id)
+	if err == nil && k != kindBlob {
+		err = &objectError{ObjectMalformed, n.id, "a tree names it as a file, and it is none"}
 	}
-	return nil
+	return err
 }

@@ -44,7 +44,7 @@ func FuzzParseCommit(f *testing.F) {
 		if !ok {
 			t.Fatalf("%q does not begin with %q", c.payload, b.String())
 		}
-		if encoding, message, _ := strings.Cut(rest, "\n"); strings.HasPrefix(encoding, "encoding ") {
+		if encoding, message, _ := strings.Cut(rest, "\n"); encoding == "encoding" || strings.HasPrefix(encoding, "encoding ") {
 			rest = message
 			for strings.HasPrefix(rest, " ") { // a folded encoding
 				_, rest, _ = strings.Cut(rest, "\n")

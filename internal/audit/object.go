@@ -1,9 +1,7 @@
 package audit
 
 import (
-	"bytes"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,53 +44,57 @@ func parseCommit(id oid, raw []byte) (*commit, error) {
 		return nil, err
 	}
 	c := &commit{id: id, message: message}
-	var rest []header
+	rest := headers[:0:0]
 	for i, h := range headers {
-		o, ok := parseOID(promotion.Hash(h.value))
+		if i > 0 && h.key != "tree" && h.key != "parent" {
+			if rest == nil {
+				rest = headers[i:i:len(headers)]
+			}
+			rest = append(rest, h)
+			continue
+		}
+		o, ok := parseOID(promotion.Hash(h.unfolded(raw)))
 		switch {
 		case i == 0 && h.key == "tree" && ok:
 			c.tree = o
 		case i > 0 && h.key == "parent" && ok && len(rest) == 0:
 			c.parents = append(c.parents, o)
-		case i == 0 || h.key == "tree" || h.key == "parent":
-			return nil, fmt.Errorf("header %d is %q: a commit has one tree first, then its parents", i+1, clip(h.key))
 		default:
-			rest = append(rest, h)
+			return nil, fmt.Errorf("header %d is %q: a commit has one tree first, then its parents", i+1, clip(h.key))
 		}
 	}
 	if len(headers) == 0 {
 		return nil, fmt.Errorf("no tree")
 	}
 	c.odd = c.take(raw, rest)
-	if c.odd == "" && strings.ContainsRune(message, 0) {
+	if c.odd == "" && strings.IndexByte(message, 0) >= 0 {
 		c.odd = "a NUL in the message"
 	}
 	return c, nil
 }
 
-// splitCommit splits headers from the message.
+// splitCommit splits headers from the message. Both share one copy of raw.
 func splitCommit(raw []byte) ([]header, string, error) {
-	var headers []header
-	for at := 0; at < len(raw); {
-		end := bytes.IndexByte(raw[at:], '\n')
+	text := string(raw)
+	headers := make([]header, 0, 8)
+	for at := 0; at < len(text); {
+		end := strings.IndexByte(text[at:], '\n')
 		if end < 0 {
 			return nil, "", fmt.Errorf("a header without an end")
 		}
-		line := string(raw[at : at+end])
+		line := text[at : at+end]
 		next := at + end + 1
 		if line == "" {
-			return headers, string(raw[next:]), nil
+			return headers, text[next:], nil
 		}
-		if strings.ContainsRune(line, 0) {
+		if strings.IndexByte(line, 0) >= 0 {
 			return nil, "", fmt.Errorf("a NUL in a header")
 		}
-		if folded, ok := strings.CutPrefix(line, " "); ok {
+		if line[0] == ' ' {
 			if len(headers) == 0 {
 				return nil, "", fmt.Errorf("a folded line before the first header")
 			}
-			last := &headers[len(headers)-1]
-			last.value += "\n" + folded
-			last.to = next
+			headers[len(headers)-1].to = next
 		} else {
 			key, value, _ := strings.Cut(line, " ")
 			headers = append(headers, header{key, value, at, next})
@@ -105,7 +107,42 @@ func splitCommit(raw []byte) ([]header, string, error) {
 	return headers, "", nil
 }
 
-var identGrammar = regexp.MustCompile(`^[^<>\n]+ <[^<>\n]*> \d{1,12} [+-]\d{4}$`)
+// unfolded is a header's value with its folded lines, each without its blank.
+func (h header) unfolded(raw []byte) string {
+	start := h.from + len(h.key)
+	if raw[start] == ' ' {
+		start++
+	}
+	if h.to-1 == start+len(h.value) {
+		return h.value
+	}
+	return strings.ReplaceAll(string(raw[start:h.to-1]), "\n ", "\n")
+}
+
+// isIdent reports whether s is "Name <mail> seconds zone":
+// [^<>\n]+ <[^<>\n]*> \d{1,12} [+-]\d{4}.
+func isIdent(s string) bool {
+	name, rest, ok := strings.Cut(s, "<")
+	mail, when, closed := strings.Cut(rest, ">")
+	if !ok || !closed || len(name) < 2 || !strings.HasSuffix(name, " ") || strings.ContainsAny(name, ">\n") || strings.ContainsAny(mail, "<\n") {
+		return false
+	}
+	seconds, zone, ok := strings.Cut(strings.TrimPrefix(when, " "), " ")
+	return ok && strings.HasPrefix(when, " ") && len(seconds) <= 12 && onlyDigits(seconds) && len(zone) == 5 && (zone[0] == '+' || zone[0] == '-') && onlyDigits(zone[1:])
+}
+
+// onlyDigits reports whether s is digits, one at least.
+func onlyDigits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// headerOrder is the order of the headers behind the parents.
+var headerOrder = []string{"author", "committer", "encoding", "gpgsig"}
 
 // take reads the headers behind the parents. It returns what the strict grammar
 // refuses: author, committer, at most one encoding and gpgsig, nothing else.
@@ -116,24 +153,23 @@ func (c *commit) take(raw []byte, rest []header) (odd string) {
 		}
 	}
 	var signatures []header
-	order := []string{"author", "committer", "encoding", "gpgsig"}
 	at := 0
 	for _, h := range rest {
 		switch h.key {
 		case "author":
-			c.author = h.value
+			c.author = h.unfolded(raw)
 		case "committer":
-			c.committer = h.value
+			c.committer = h.unfolded(raw)
 		case "gpgsig":
 			signatures = append(signatures, h)
 		}
-		n := slices.Index(order[at:], h.key)
+		n := slices.Index(headerOrder[at:], h.key)
 		if n < 0 {
 			say("header %q is unknown, repeated or out of order", clip(h.key))
 			continue
 		}
 		at += n + 1
-		if at <= 2 && !identGrammar.MatchString(h.value) {
+		if at <= 2 && !isIdent(h.unfolded(raw)) {
 			say("%s is not \"Name <mail> seconds zone\"", h.key)
 		}
 	}
@@ -143,7 +179,7 @@ func (c *commit) take(raw []byte, rest []header) (odd string) {
 	c.payload, c.signatures = raw, len(signatures)
 	if len(signatures) == 1 {
 		s := signatures[0]
-		c.signature = s.value + "\n"
+		c.signature = s.unfolded(raw) + "\n"
 		c.payload = slices.Concat(raw[:s.from], raw[s.to:])
 	} else if len(signatures) > 1 {
 		odd = fmt.Sprintf("%d gpgsig headers", len(signatures))
@@ -182,26 +218,39 @@ type entry struct {
 
 func (e entry) regular() bool { return e.mode&0o170000 == 0o100000 }
 
-// parseTree takes a tree's object apart: names in git's order, each once.
+// parseTree takes a tree's object apart: names in git's order, each once. They
+// share one copy of raw.
 func parseTree(raw []byte) ([]entry, error) {
-	var entries []entry
-	for len(raw) > 0 {
-		space, null := bytes.IndexByte(raw, ' '), bytes.IndexByte(raw, 0)
-		if space < 5 || space > 6 || null < space+2 || len(raw) < null+1+20 {
+	text := string(raw)
+	entries := make([]entry, 0, len(text)/32+1)
+	for len(text) > 0 {
+		space, null := strings.IndexByte(text, ' '), strings.IndexByte(text, 0)
+		if space < 5 || space > 6 || null < space+2 || len(text) < null+1+20 {
 			return nil, fmt.Errorf("entry %d is damaged", len(entries)+1)
 		}
-		mode, err := strconv.ParseUint(string(raw[:space]), 8, 32)
-		e := entry{name: string(raw[space+1 : null]), mode: uint32(mode), id: oid(raw[null+1 : null+21])} //nolint:gosec // ParseUint bounds it
-		raw = raw[null+21:]
-		if err != nil || strings.Contains(e.name, "/") || e.name == "." || e.name == ".." || !knownMode(e.mode) {
+		mode, err := strconv.ParseUint(text[:space], 8, 32)
+		e := entry{name: text[space+1 : null], mode: uint32(mode)} //nolint:gosec // ParseUint bounds it
+		copy(e.id[:], text[null+1:])
+		text = text[null+21:]
+		if err != nil || strings.IndexByte(e.name, '/') >= 0 || e.name == "." || e.name == ".." || !knownMode(e.mode) {
 			return nil, fmt.Errorf("entry %d (%q, mode %o) is none that git writes", len(entries)+1, clip(e.name), e.mode)
 		}
-		if n := len(entries); n > 0 && sortKey(entries[n-1]) >= sortKey(e) || repeated(entries, e) {
+		if n := len(entries); n > 0 && !inOrder(entries[n-1], e) || repeated(entries, e) {
 			return nil, fmt.Errorf("entry %q is out of order or repeated", clip(e.name))
 		}
 		entries = append(entries, e)
 	}
 	return entries, nil
+}
+
+// inOrder reports whether a stands before b in a tree: in git's order, a directory
+// as if its name ended in a slash.
+func inOrder(a, b entry) bool {
+	n := min(len(a.name), len(b.name))
+	if a.name[:n] != b.name[:n] {
+		return a.name[:n] < b.name[:n]
+	}
+	return sortKey(a) < sortKey(b)
 }
 
 // repeated finds a directory's name among the files before it: between the two

@@ -24,7 +24,7 @@ const (
 	// such pieces stay in memory.
 	chunkBytes = 256 << 10
 	chunksKept = 32
-	// basesBytes is how much of what deltas stand on stays in memory, twice.
+	// basesBytes is how much of what deltas stand on each half of a cache keeps.
 	basesBytes = 12 << 20
 )
 
@@ -50,37 +50,13 @@ type entryBase struct {
 	data []byte
 }
 
-// bases remembers unpacked objects by pack and offset, in two generations: when
-// the young one is full the old one is let go.
-type bases struct {
-	young, old map[baseKey]entryBase
-	bytes      int
-}
+// size is what an entry takes in the cache.
+func (e entryBase) size() int { return len(e.data) + 64 }
 
+// baseKey is where an entry lies.
 type baseKey struct {
 	pack   *pack
 	offset int64
-}
-
-func (b *bases) get(k baseKey) (entryBase, bool) {
-	e, ok := b.young[k]
-	if ok {
-		return e, true
-	}
-	if e, ok = b.old[k]; ok {
-		b.put(k, e)
-	}
-	return e, ok
-}
-
-func (b *bases) put(k baseKey, e entryBase) {
-	if len(e.data) > basesBytes/8 {
-		return
-	}
-	if b.bytes += len(e.data) + 64; b.bytes > basesBytes || b.young == nil {
-		b.old, b.young, b.bytes = b.young, make(map[baseKey]entryBase, len(b.young)), len(e.data)+64
-	}
-	b.young[k] = e
 }
 
 // The types of a pack's entries.

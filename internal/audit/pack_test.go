@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -171,4 +172,21 @@ func FuzzPatched(f *testing.F) {
 			t.Errorf("%d bytes of %d", len(out), size)
 		}
 	})
+}
+
+// TestIdent: the loop takes what the grammar in its comment takes.
+func TestIdent(t *testing.T) {
+	grammar := regexp.MustCompile(`^[^<>\n]+ <[^<>\n]*> \d{1,12} [+-]\d{4}$`)
+	good := "Rung Bot <r@example.com> 1740819600 +0000"
+	words := []string{"", good, "  <> 1 +0000", " <> 1 +0000", "a <>  1 +0000", "a <b> 1234567890123 +0000", "a <b> 123456789012 -1234"}
+	for i := range len(good) {
+		for _, c := range []string{"", " ", "<", ">", "\n", "1", "+", "x", "é"} {
+			words = append(words, good[:i]+c+good[i+1:], good[:i]+c+good[i:])
+		}
+	}
+	for _, w := range words {
+		if isIdent(w) != grammar.MatchString(w) {
+			t.Errorf("%q is %v", w, isIdent(w))
+		}
+	}
 }

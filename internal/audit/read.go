@@ -20,8 +20,9 @@ import (
 // by a hash that detects collisions. One goroutine reads at a time.
 type database struct {
 	// dirs are the objects directories: the repository's own first.
-	dirs  []objectsDir
-	bases bases
+	dirs []objectsDir
+	// bases are unpacked entries of packs.
+	bases generations[baseKey, entryBase]
 
 	hasher sha1cd.CollisionResistantHash
 	source bytes.Reader
@@ -41,7 +42,7 @@ const maxAlternates = 16
 
 // openDatabase opens an objects directory and those that it names.
 func openDatabase(objects string) (*database, error) {
-	db := &database{hasher: newHash()}
+	db := &database{hasher: newHash(), bases: newGenerations[baseKey, entryBase](basesBytes)}
 	if err := db.add(objects); err != nil {
 		db.close()
 		return nil, err
@@ -191,7 +192,7 @@ func (db *database) resolve(p *pack, offset int64) (entryBase, error) {
 		}
 		key := baseKey{p, offset}
 		var ok bool
-		if e, ok = db.bases.get(key); ok {
+		if e, ok = db.bases.renew(key, entryBase.size); ok {
 			break
 		}
 		head, err := p.head(offset)
@@ -207,7 +208,7 @@ func (db *database) resolve(p *pack, offset int64) (entryBase, error) {
 		}
 		if head.kind < packOffset {
 			e = entryBase{head.kind, data}
-			db.bases.put(key, e)
+			db.bases.put(key, e, e.size())
 			break
 		}
 		deltas, keys = append(deltas, data), append(keys, key)
@@ -225,7 +226,7 @@ func (db *database) resolve(p *pack, offset int64) (entryBase, error) {
 			return e, err
 		}
 		e.data = data
-		db.bases.put(keys[i], e)
+		db.bases.put(keys[i], e, e.size())
 	}
 	return e, nil
 }

@@ -36,11 +36,22 @@ func (o oid) hash() promotion.Hash { return promotion.Hash(o.String()) }
 // parseOID reads 40 lower-case hexadecimal digits.
 func parseOID(h promotion.Hash) (oid, bool) {
 	var o oid
-	if _, err := promotion.ParseHash(string(h)); err != nil {
+	if len(h) != 2*len(o) {
 		return o, false
 	}
-	_, err := hex.Decode(o[:], []byte(h))
-	return o, err == nil
+	for i := range len(h) {
+		c := h[i]
+		switch {
+		case c >= '0' && c <= '9':
+			c -= '0'
+		case c >= 'a' && c <= 'f':
+			c -= 'a' - 10
+		default:
+			return oid{}, false
+		}
+		o[i/2] = o[i/2]<<4 | c
+	}
+	return o, true
 }
 
 // kind is the type of an object.

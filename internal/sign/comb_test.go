@@ -79,7 +79,7 @@ func TestTablesAgreeWithTheStandardLibrary(t *testing.T) {
 			accepted++
 		}
 	}
-	for range 8 {
+	for range 3 {
 		var seed [32]byte
 		_, _ = random.Read(seed[:])
 		private := ed25519.NewKeyFromSeed(seed[:])
@@ -102,7 +102,7 @@ func TestTablesAgreeWithTheStandardLibrary(t *testing.T) {
 			}
 		}
 	}
-	if accepted < 800 {
+	if accepted < 300 {
 		t.Errorf("only %d signatures were good", accepted)
 	}
 	// Keys of small order accept much: where they do here, they do there.
@@ -117,7 +117,7 @@ func TestTablesAgreeWithTheStandardLibrary(t *testing.T) {
 		}
 		for _, r := range points {
 			for _, s := range scalars {
-				for n := range 16 {
+				for n := range 4 {
 					same(k, key, []byte{byte(n)}, append(bytes.Clone(r), s...))
 				}
 			}
