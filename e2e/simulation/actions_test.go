@@ -445,7 +445,7 @@ func (w *world) command() {
 		"/rollback", "/rollback", "/rollback", "/rollback " + in, "/rollback " + in + " to " + tag, "/rollback force: it burns",
 		"/hold", "/hold " + in + " wait", "/resume", "/resume " + in, "/retry", "/quarantine it is bad", "/quarantine " + digest + " it is bad",
 		"/unquarantine " + digest + " it was fine", "/unquarantine it was fine", "/freeze " + e.Name + " holidays", "/freeze all incident",
-		"/unfreeze " + e.Name, "/unfreeze all", "/unfreeze all", "/adopt we meant it", "/why", "/why " + in, "/help", "/bogus", "thanks!", "/freeze",
+		"/unfreeze " + e.Name, "/unfreeze all", "/unfreeze all", "/adopt we meant it", "/adopt " + in + " we meant it", "/why", "/why " + in, "/help", "/bogus", "thanks!", "/freeze",
 	})
 	all := w.pulls(func(p *githubemu.PullState) bool { return true })
 	p, ok := pick(w, all[max(0, len(all)-6):])

@@ -51,7 +51,7 @@ func randomConfig(r *rand.Rand) *config {
 		e.Auto = r.IntN(2) == 0
 		e.Supersede = pick("", "", "always", "never", "until-approved")
 		e.Merge = pick("", "", "", "squash")
-		e.Manual = pick("", "", "", "hold")
+		e.Manual = pick("", "", "hold", "revert")
 	}
 	return c
 }

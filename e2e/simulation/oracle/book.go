@@ -28,6 +28,7 @@ type record struct {
 		Digest  string `json:"digest"`
 	} `json:"artifact"`
 	Restores    string `json:"restores"`
+	Reverts     string `json:"reverts"`
 	PullRequest struct {
 		Number int    `json:"number"`
 		Head   string `json:"head"`
@@ -233,8 +234,14 @@ func (o *Oracle) ledgerCommit(id string) []string {
 		}
 	}
 	var words []string
-	// In the order in which they are told: a land, then what builds on it.
-	slices.SortStableFunc(fresh, func(a, b *record) int { return slices.Index(groups, a.statement) - slices.Index(groups, b.statement) })
+	// In the order in which they are told, but what is live first: what is proposed
+	// builds on it, and trailers go by name and digest.
+	slices.SortStableFunc(fresh, func(a, b *record) int {
+		if a.isLive() != b.isLive() {
+			return map[bool]int{true: -1, false: 1}[a.isLive()]
+		}
+		return slices.Index(groups, a.statement) - slices.Index(groups, b.statement)
+	})
 	for _, r := range fresh {
 		words = append(words, o.enter(r))
 	}
@@ -243,6 +250,9 @@ func (o *Oracle) ledgerCommit(id string) []string {
 	}
 	return words
 }
+
+// isLive reports whether a record says what is live in its pair.
+func (r *record) isLive() bool { return strings.HasPrefix(r.path, "live/") }
 
 // compare holds the trailers' statements to the records of a commit.
 func (o *Oracle) compare(id string, groups []string, fresh []*record) {

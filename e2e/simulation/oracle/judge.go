@@ -51,6 +51,25 @@ func (o *Oracle) proposed(r *record) {
 	if r.Restores != "" {
 		o.restored(r)
 	}
+	if r.Reverts != "" {
+		o.reverted(r)
+	}
+}
+
+// reverted checks that what rung takes back is a change by hand of the pair, and
+// that what stood before it was not put there by rung in the same way: it does not
+// fight.
+func (o *Oracle) reverted(r *record) {
+	change, before := o.book.restore[r.Reverts], o.book.restore[r.Restores]
+	if change == nil || change.Kind != "adopt" || change.pair() != r.pair() || change.Landed == nil {
+		o.Report("1 gates", "the revert of %s takes back %s, which is no change by hand of it", r.pair(), r.Reverts)
+	}
+	if before != nil && before.Reverts != "" {
+		o.Report("7 bounded", "%s is put back to %s again, right after rung had put it back", r.pair(), r.Artifact.Version)
+	}
+	if live := o.book.live[r.pair()]; live == nil || live.statement != r.Reverts {
+		o.Report("1 gates", "the revert of %s takes back what is not live", r.pair())
+	}
 }
 
 // restored checks that a rollback goes back to a release that the pair had.
