@@ -38,7 +38,7 @@ func (b *baseWalk) claims(ctx context.Context) error {
 // drop its signature: content decides then. What bears rung's signature must be
 // sound, and what it cites must be there.
 func (b *baseWalk) claim(c *commit) error {
-	t, grammar := ledger.ParseTrailers(c.message)
+	t, grammar := c.trailers()
 	_, onLine := b.position[c.id]
 	promoted := t != nil && t.Ledger != "" && len(t.Groups) > 0
 	if c.odd != "" {

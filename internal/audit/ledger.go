@@ -295,12 +295,16 @@ func (s *ledgerStep) records(ch change) error {
 	old := s.files[ch.path]
 	file := &recordFile{blob: ch.after.id, data: data}
 	s.changed[ch.path] = file
-	entries, problem := decodeRecords(data, s.keysToRead())
-	if problem != nil {
-		problem.Object = s.at(ch.path)
-		s.find(*problem)
-		s.broken = true
-		return nil
+	keys := s.keysToRead()
+	entries, read := decodeBehind(old, data, keys)
+	if !read {
+		var problem *Finding
+		if entries, problem = decodeRecords(data, keys); problem != nil {
+			problem.Object = s.at(ch.path)
+			s.find(*problem)
+			s.broken = true
+			return nil
+		}
 	}
 	kept := 0
 	if old != nil && old.entries != nil && bytes.HasPrefix(data, old.data) {

@@ -114,11 +114,29 @@ func foldedTwins(entries []entry) (twins [][2]string) {
 // case, composed from decomposed letters, or a name from one with dots or blanks
 // behind it.
 func fold(path string) string {
+	if plain(path) {
+		return path
+	}
 	parts := strings.Split(norm.NFC.String(strings.ToLower(path)), "/")
 	for i, part := range parts {
 		parts[i] = strings.TrimRight(part, ". ")
 	}
 	return strings.Join(parts, "/")
+}
+
+// plain reports whether a path is only of a-z, 0-9, -, _ and /, and of dots and
+// blanks that stand before one of these: it folds to itself.
+func plain(path string) bool {
+	for i := range len(path) {
+		c := path[i]
+		switch {
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '-', c == '_', c == '/':
+		case (c == '.' || c == ' ') && i+1 < len(path) && path[i+1] != '/' && path[i+1] != '.' && path[i+1] != ' ':
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // nearEnvironment reports whether a path is under an environment, above it, or

@@ -7,7 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rungbot/rung/internal/ledger"
 	"github.com/rungbot/rung/internal/promotion"
+	"github.com/rungbot/rung/internal/sign"
 )
 
 // commit is a commit's object, taken apart. What decides what a commit means
@@ -25,8 +27,13 @@ type commit struct {
 	signature string
 	// signatures counts the gpgsig headers.
 	signatures int
-	// payload is the commit without that header: what was signed.
-	payload []byte
+	// text is the whole object, unsignedTo and signedFrom where that header lies.
+	text                   string
+	unsignedTo, signedFrom int
+	// checked is what verifying its signature by a key gave.
+	checked *checkedSignature
+	// parsed is what its message's trailers are.
+	parsed *parsedTrailers
 	// odd is the first thing that the strict grammar refuses.
 	odd string
 }
@@ -39,11 +46,12 @@ type header struct {
 
 // parseCommit takes a commit's object apart.
 func parseCommit(id oid, raw []byte) (*commit, error) {
-	headers, message, err := splitCommit(raw)
+	text := string(raw)
+	headers, message, err := splitCommit(text)
 	if err != nil {
 		return nil, err
 	}
-	c := &commit{id: id, message: message}
+	c := &commit{id: id, message: message, text: text}
 	rest := headers[:0:0]
 	for i, h := range headers {
 		if i > 0 && h.key != "tree" && h.key != "parent" {
@@ -53,7 +61,7 @@ func parseCommit(id oid, raw []byte) (*commit, error) {
 			rest = append(rest, h)
 			continue
 		}
-		o, ok := parseOID(promotion.Hash(h.unfolded(raw)))
+		o, ok := parseOID(promotion.Hash(h.unfolded(text)))
 		switch {
 		case i == 0 && h.key == "tree" && ok:
 			c.tree = o
@@ -66,16 +74,15 @@ func parseCommit(id oid, raw []byte) (*commit, error) {
 	if len(headers) == 0 {
 		return nil, fmt.Errorf("no tree")
 	}
-	c.odd = c.take(raw, rest)
+	c.odd = c.take(rest)
 	if c.odd == "" && strings.IndexByte(message, 0) >= 0 {
 		c.odd = "a NUL in the message"
 	}
 	return c, nil
 }
 
-// splitCommit splits headers from the message. Both share one copy of raw.
-func splitCommit(raw []byte) ([]header, string, error) {
-	text := string(raw)
+// splitCommit splits headers from the message.
+func splitCommit(text string) ([]header, string, error) {
 	headers := make([]header, 0, 8)
 	for at := 0; at < len(text); {
 		end := strings.IndexByte(text[at:], '\n')
@@ -108,15 +115,15 @@ func splitCommit(raw []byte) ([]header, string, error) {
 }
 
 // unfolded is a header's value with its folded lines, each without its blank.
-func (h header) unfolded(raw []byte) string {
+func (h header) unfolded(text string) string {
 	start := h.from + len(h.key)
-	if raw[start] == ' ' {
+	if text[start] == ' ' {
 		start++
 	}
 	if h.to-1 == start+len(h.value) {
 		return h.value
 	}
-	return strings.ReplaceAll(string(raw[start:h.to-1]), "\n ", "\n")
+	return strings.ReplaceAll(text[start:h.to-1], "\n ", "\n")
 }
 
 // isIdent reports whether s is "Name <mail> seconds zone":
@@ -146,7 +153,7 @@ var headerOrder = []string{"author", "committer", "encoding", "gpgsig"}
 
 // take reads the headers behind the parents. It returns what the strict grammar
 // refuses: author, committer, at most one encoding and gpgsig, nothing else.
-func (c *commit) take(raw []byte, rest []header) (odd string) {
+func (c *commit) take(rest []header) (odd string) {
 	say := func(format string, args ...any) {
 		if odd == "" {
 			odd = fmt.Sprintf(format, args...)
@@ -157,9 +164,9 @@ func (c *commit) take(raw []byte, rest []header) (odd string) {
 	for _, h := range rest {
 		switch h.key {
 		case "author":
-			c.author = h.unfolded(raw)
+			c.author = h.unfolded(c.text)
 		case "committer":
-			c.committer = h.unfolded(raw)
+			c.committer = h.unfolded(c.text)
 		case "gpgsig":
 			signatures = append(signatures, h)
 		}
@@ -169,22 +176,56 @@ func (c *commit) take(raw []byte, rest []header) (odd string) {
 			continue
 		}
 		at += n + 1
-		if at <= 2 && !isIdent(h.unfolded(raw)) {
+		if at <= 2 && !isIdent(h.unfolded(c.text)) {
 			say("%s is not \"Name <mail> seconds zone\"", h.key)
 		}
 	}
 	if c.author == "" || c.committer == "" {
 		say("no author or no committer")
 	}
-	c.payload, c.signatures = raw, len(signatures)
+	c.signatures = len(signatures)
 	if len(signatures) == 1 {
 		s := signatures[0]
-		c.signature = s.unfolded(raw) + "\n"
-		c.payload = slices.Concat(raw[:s.from], raw[s.to:])
+		c.signature = s.unfolded(c.text) + "\n"
+		c.unsignedTo, c.signedFrom = s.from, s.to
 	} else if len(signatures) > 1 {
 		odd = fmt.Sprintf("%d gpgsig headers", len(signatures))
 	}
 	return odd
+}
+
+// checkedSignature is a key with what verifying a commit's signature by it gave.
+type checkedSignature struct {
+	key sign.PublicKey
+	err error
+}
+
+// parsedTrailers are a commit's trailers, or why there are none.
+type parsedTrailers struct {
+	trailers *ledger.Trailers
+	err      error
+}
+
+// payload is the commit without its signature: what was signed.
+func (c *commit) payload() []byte {
+	return append([]byte(c.text[:c.unsignedTo]), c.text[c.signedFrom:]...)
+}
+
+// verify checks the commit's signature by a key, once.
+func (c *commit) verify(key sign.PublicKey) error {
+	if c.checked == nil || c.checked.key != key {
+		c.checked = &checkedSignature{key, sign.Verify(c.payload(), c.signature, key)}
+	}
+	return c.checked.err
+}
+
+// trailers are the commit's trailers, nil where it has none.
+func (c *commit) trailers() (*ledger.Trailers, error) {
+	if c.parsed == nil {
+		t, err := ledger.ParseTrailers(c.message)
+		c.parsed = &parsedTrailers{t, err}
+	}
+	return c.parsed.trailers, c.parsed.err
 }
 
 // committed is the committer's time; zero where it doesn't parse.

@@ -362,7 +362,7 @@ func (l *ledgerWalk) beside(c *commit) (Code, string, sign.PublicKey) {
 
 // citedBy is the index of the ledger commit that a commit cites, or -1.
 func (l *ledgerWalk) citedBy(c *commit) int {
-	t, err := ledger.ParseTrailers(c.message)
+	t, err := c.trailers()
 	if err != nil || t == nil || t.Ledger == "" {
 		return -1
 	}

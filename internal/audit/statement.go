@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/rungbot/rung/internal/ledger"
@@ -22,30 +21,68 @@ func decodeRecords(data []byte, keys ledger.Keys) ([]promotion.LedgerEntry, *Fin
 		return nil, &Finding{Code: StmtNonCanonical, Expected: "a few records", Found: fmt.Sprintf("%d bytes", len(data))}
 	}
 	lines := bytes.Split(bytes.TrimSuffix(data, []byte("\n")), []byte("\n"))
-	for _, line := range lines {
-		if f := peek(line).hostile(); f != nil {
-			return nil, f
-		}
-	}
 	entries, err := ledger.DecodeFile(data, keys)
 	if err != nil {
+		for _, line := range lines {
+			if f := peek(line).hostile(); f != nil {
+				return nil, f
+			}
+		}
 		return nil, decodeFinding(lines, err)
 	}
 	for i := range entries {
-		if text := malformed(&entries[i].Record); text != "" {
-			return nil, &Finding{Code: StmtNonCanonical, Expected: "a well-formed record", Found: clip(text)}
+		if f := formless(&entries[i].Record); f != nil {
+			return nil, f
 		}
 	}
 	land := len(entries) > 0 && entries[0].Record.Kind == promotion.RecordLand
 	if summaries := len(lines) - len(entries); land != (summaries == 1) {
 		return nil, &Finding{Code: VSAMismatch, Expected: "a verification summary behind a land, and only there", Found: fmt.Sprintf("%d records in %d lines", len(entries), len(lines))}
 	}
-	if land {
-		if text := summaryProblem(lines[1], &entries[0].Record); text != "" {
-			return nil, &Finding{Code: VSAMismatch, Expected: "the summary of the land before it", Found: clip(text)}
+	return entries, nil
+}
+
+// decodeBehind reads a record file that is another one with one more record
+// behind it, as a settle comes behind a land: what stood there was read before.
+// False says nothing but that decodeRecords must look.
+func decodeBehind(old *recordFile, data []byte, keys ledger.Keys) ([]promotion.LedgerEntry, bool) {
+	if old == nil || len(old.entries) == 0 || !bytes.HasPrefix(data, old.data) || bytes.Count(data, []byte("\n")) > 3 {
+		return nil, false
+	}
+	line, ended := bytes.CutSuffix(data[len(old.data):], []byte("\n"))
+	if !ended || bytes.IndexByte(line, '\n') >= 0 {
+		return nil, false
+	}
+	e, err := ledger.Decode(line, keys)
+	if err != nil || formless(&e.Record) != nil {
+		return nil, false
+	}
+	entries := make([]promotion.LedgerEntry, len(old.entries), len(old.entries)+1)
+	for i, r := range old.entries {
+		entries[i] = r.LedgerEntry
+	}
+	return append(entries, e), true
+}
+
+// formless finds digests that nothing may be computed from, and what a record
+// lacks to be one of its kind.
+func formless(r *promotion.Record) *Finding {
+	digests := [2]promotion.Digest{r.Digest}
+	if r.Artifact != nil {
+		digests[1] = r.Artifact.Digest
+	}
+	for _, d := range digests {
+		if d == "" {
+			continue
+		}
+		if _, err := promotion.ParseDigest(string(d)); err != nil {
+			return &Finding{Code: StmtNonCanonical, Expected: "a digest", Found: clip(err.Error())}
 		}
 	}
-	return entries, nil
+	if text := malformed(r); text != "" {
+		return &Finding{Code: StmtNonCanonical, Expected: "a well-formed record", Found: clip(text)}
+	}
+	return nil
 }
 
 // decodeFinding names what ledger refused.
@@ -74,22 +111,12 @@ type peeked struct {
 	payloadType   string
 	Type          string `json:"_type"`
 	PredicateType string `json:"predicateType"`
-	Subject       []struct {
-		Digest map[string]string `json:"digest"`
-	} `json:"subject"`
-	Predicate struct {
+	Predicate     struct {
 		Format   int              `json:"format"`
 		Digest   promotion.Digest `json:"digest"`
 		Artifact *struct {
 			Digest promotion.Digest `json:"digest"`
 		} `json:"artifact"`
-		Verifier struct {
-			ID string `json:"id"`
-		} `json:"verifier"`
-		TimeVerified       string   `json:"timeVerified"`
-		ResourceURI        string   `json:"resourceUri"`
-		VerificationResult string   `json:"verificationResult"`
-		VerifiedLevels     []string `json:"verifiedLevels"`
 	} `json:"predicate"`
 }
 
@@ -121,34 +148,6 @@ func (p peeked) hostile() *Finding {
 		}
 	}
 	return nil
-}
-
-// summaryProblem compares a verification summary with its land.
-func summaryProblem(line []byte, r *promotion.Record) string {
-	p := peek(line)
-	result := "PASSED"
-	if len(r.Landed.Unmet) > 0 {
-		result = "FAILED"
-	}
-	digest := ""
-	if len(p.Subject) == 1 {
-		digest = "sha256:" + p.Subject[0].Digest["sha256"]
-	}
-	switch {
-	case p.PredicateType != ledger.VSAPredicateType || p.Predicate.Verifier.ID != ledger.VerifierID:
-		return "not a verification summary by rung"
-	case r.Artifact.Digest != "" && digest != string(r.Artifact.Digest):
-		return "subject " + digest
-	case p.Predicate.VerificationResult != result:
-		return "result " + p.Predicate.VerificationResult
-	case p.Predicate.ResourceURI != "git+"+r.Repository.URI+"#environments/"+string(r.Environment):
-		return "resource " + p.Predicate.ResourceURI
-	case p.Predicate.TimeVerified != r.IssuedAt.Format("2006-01-02T15:04:05Z"):
-		return "time " + p.Predicate.TimeVerified
-	case slices.ContainsFunc(p.Predicate.VerifiedLevels, func(l string) bool { return strings.HasPrefix(l, "SLSA_") }):
-		return "a SLSA level that nothing proves"
-	}
-	return ""
 }
 
 // malformed says what a record lacks to be one of its kind, or holds against

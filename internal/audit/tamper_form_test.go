@@ -29,14 +29,14 @@ var _ = tampering(scene{grow: (*world).tell, attacks: []attack{
 		w.amend(ledgerRef, nil, func(raw string) string {
 			c, err := parseCommit(oid{}, []byte(raw))
 			w.ok(err)
-			return signedCommit(string(c.payload), stuffed(c.signature))
+			return signedCommit(string(c.payload()), stuffed(c.signature))
 		})
 	}},
 	{9, "blank lines behind the signature", "SIG_NONCANONICAL", 1, func(w *world) {
 		w.amend(ledgerRef, nil, func(raw string) string {
 			c, err := parseCommit(oid{}, []byte(raw))
 			w.ok(err)
-			return signedCommit(string(c.payload), c.signature+"\n\n")
+			return signedCommit(string(c.payload()), c.signature+"\n\n")
 		})
 	}},
 	{20, "statement byte changed in its summary", "STMT_SIGNATURE", 1, func(w *world) {

@@ -117,7 +117,7 @@ var _ = tampering(scene{grow: (*world).tell, attacks: []attack{
 		w.amend(ledgerRef, nil, func(raw string) string {
 			c, err := parseCommit(oid{}, []byte(raw))
 			w.ok(err)
-			return signedCommit(string(c.payload), rearmoured(c.signature, 60))
+			return signedCommit(string(c.payload()), rearmoured(c.signature, 60))
 		})
 	}},
 	{10, "two gpgsig headers", "OBJECT_MALFORMED", 1, func(w *world) {

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,7 +12,7 @@ import (
 // trailers compares the commit's index with the records that it brings.
 func (s *ledgerStep) trailers() {
 	s.bases = append(s.bases, oid{})
-	t, err := ledger.ParseTrailers(s.c.message)
+	t, err := s.c.trailers()
 	if err != nil || t == nil {
 		f := Finding{Code: TrailerGrammar, Object: s.c.id.String(), Expected: "trailers in their one form", Found: "none"}
 		if err != nil {
@@ -53,7 +54,10 @@ func (s *ledgerStep) trailers() {
 }
 
 func compareGroups(a, b ledger.TrailerGroup) int {
-	return strings.Compare(fmt.Sprintf("%q", a), fmt.Sprintf("%q", b))
+	return cmp.Or(
+		strings.Compare(string(a.Kind), string(b.Kind)), strings.Compare(string(a.Environment), string(b.Environment)), strings.Compare(a.Artifact, b.Artifact),
+		strings.Compare(a.From, b.From), strings.Compare(a.Restores, b.Restores), strings.Compare(a.Statement, b.Statement),
+	)
 }
 
 func groupWords(groups []ledger.TrailerGroup) string {

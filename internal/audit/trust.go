@@ -74,7 +74,7 @@ func (t trust) judge(c *commit, since time.Time) (code Code, found string, signe
 	if !t.holds(signer) {
 		return SignerUnknown, signer.Fingerprint(), signer
 	}
-	if err := sign.Verify(c.payload, c.signature, signer); err != nil {
+	if err := c.verify(signer); err != nil {
 		return SigInvalid, clip(err.Error()), signer
 	}
 	code, found = t.entitled(signer, later(c.committed(), since))
