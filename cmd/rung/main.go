@@ -27,15 +27,16 @@ var version = "dev"
 
 // commandLine is the whole command line.
 type commandLine struct {
-	Serve    serveCommand    `cmd:"" help:"Run the GitHub App service."`
-	Demo     demoCommand     `cmd:"" help:"Watch a release climb and come back down, on an embedded GitHub."`
-	Validate validateCommand `cmd:"" help:"Check rung.yaml, rung.d and the policies of a checkout."`
-	Plan     planCommand     `cmd:"" help:"Say what rung would do in a repository, and why."`
-	Policy   policyCommand   `cmd:"" help:"Work on policies."`
-	Verify   verifyCommand   `cmd:"" help:"Check a repository's signed history."`
-	Keys     keysCommand     `cmd:"" help:"Make, change, revoke and show the keys whose signatures count."`
-	History  historyCommand  `cmd:"" help:"Tell the story of an artifact through the environments."`
-	Audit    auditCommand    `cmd:"" help:"Say who released what in an environment, when, why and on what evidence."`
+	Serve     serveCommand     `cmd:"" help:"Run the GitHub App service."`
+	Reconcile reconcileCommand `cmd:"" help:"Do once what serve does all the time, for people without a server."`
+	Demo      demoCommand      `cmd:"" help:"Watch a release climb and come back down, on an embedded GitHub."`
+	Validate  validateCommand  `cmd:"" help:"Check rung.yaml, rung.d and the policies of a checkout."`
+	Plan      planCommand      `cmd:"" help:"Say what rung would do in a repository, and why."`
+	Policy    policyCommand    `cmd:"" help:"Work on policies."`
+	Verify    verifyCommand    `cmd:"" help:"Check a repository's signed history."`
+	Keys      keysCommand      `cmd:"" help:"Make, change, revoke and show the keys whose signatures count."`
+	History   historyCommand   `cmd:"" help:"Tell the story of an artifact through the environments."`
+	Audit     auditCommand     `cmd:"" help:"Say who released what in an environment, when, why and on what evidence."`
 
 	Version kong.VersionFlag `help:"Print the version and exit."`
 }

@@ -11,6 +11,7 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -18,6 +19,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -54,6 +56,12 @@ type Options struct {
 	// QueuePath overrides where the queue is kept; ":memory:" keeps it in
 	// memory.
 	QueuePath string
+	// NoWebhooks is for a process that nothing is delivered to: it needs no
+	// webhook secret.
+	NoWebhooks bool
+	// Only are the repositories, as "owner/name", that are worked on; none: all
+	// that the App is installed on.
+	Only []string
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -109,7 +117,11 @@ func New(ctx context.Context, s settings.Settings, o Options) (*App, error) {
 
 // openKeys loads the signing key, which must not live in the data directory.
 func (a *App) openKeys(context.Context) error {
-	if err := a.settings.CheckServe(); err != nil {
+	check := a.settings.CheckServe
+	if a.options.NoWebhooks {
+		check = a.settings.CheckReconcile
+	}
+	if err := check(); err != nil {
 		return err
 	}
 	if a.settings.SigningKeyAgent != "" {
@@ -187,6 +199,13 @@ func (a *App) openDoors(context.Context) error {
 	secrets := make([][]byte, len(a.settings.GitHubWebhookSecrets))
 	for i, s := range a.settings.GitHubWebhookSecrets {
 		secrets[i] = []byte(s.Reveal())
+	}
+	if a.options.NoWebhooks {
+		nobody := make([]byte, 32)
+		if _, err := rand.Read(nobody); err != nil {
+			return err
+		}
+		secrets = [][]byte{nobody}
 	}
 	door, err := github.New(github.Config{
 		Secrets: secrets, Self: github.Self{AppID: a.settings.GitHubAppID, BotID: a.self.Bot.ID, BotLogin: a.self.Bot.Login},
@@ -361,6 +380,22 @@ func (a *App) ask(ctx context.Context, source promotion.HealthSource, pair promo
 	return a.probe.Probe(ctx, source, probe.Values{Environment: pair.Environment, Artifact: pair.Artifact, Version: v.Version, Digest: v.Digest})
 }
 
+// only keeps the repositories that are to be worked on.
+func (a *App) only(all []promotion.Repository) ([]promotion.Repository, error) {
+	if len(a.options.Only) == 0 {
+		return all, nil
+	}
+	var kept []promotion.Repository
+	for _, name := range a.options.Only {
+		i := slices.IndexFunc(all, func(r promotion.Repository) bool { return strings.EqualFold(r.FullName(), name) })
+		if i < 0 {
+			return nil, fmt.Errorf("the App is not installed on %s: install it there, or mend the name", name)
+		}
+		kept = append(kept, all[i])
+	}
+	return kept, nil
+}
+
 // discover lists the installations' repositories.
 func (a *App) discover(ctx context.Context) error {
 	installations, err := a.forge.Installations(ctx)
@@ -379,6 +414,9 @@ func (a *App) discover(ctx context.Context) error {
 			return fmt.Errorf("repositories of installation %d: %w", i.ID, err)
 		}
 		all = append(all, repos...)
+	}
+	if all, err = a.only(all); err != nil {
+		return err
 	}
 	a.routes.discovered(all, suspended)
 	return nil

@@ -328,6 +328,15 @@ func (l *loader) checkRegistry(s *Settings) {
 // CheckServe tells what `rung serve` needs beyond Load: the App, its secrets,
 // the signing key, and a data directory without keys. The error is an *Error.
 func (s Settings) CheckServe() error {
+	return s.checkNeeded(true)
+}
+
+// CheckReconcile is CheckServe for a process that listens to nothing.
+func (s Settings) CheckReconcile() error {
+	return s.checkNeeded(false)
+}
+
+func (s Settings) checkNeeded(webhooks bool) error {
 	l := &loader{}
 	if s.GitHubAppID == 0 {
 		l.report("RUNG_GITHUB_APP_ID", "is missing: write the App's number, which its settings page shows")
@@ -335,7 +344,7 @@ func (s Settings) CheckServe() error {
 	if s.GitHubPrivateKey.Empty() {
 		l.report("RUNG_GITHUB_PRIVATE_KEY", "is missing: set it, or RUNG_GITHUB_PRIVATE_KEY_FILE, to the key that the App's settings page made")
 	}
-	if len(s.GitHubWebhookSecrets) == 0 {
+	if webhooks && len(s.GitHubWebhookSecrets) == 0 {
 		l.report("RUNG_GITHUB_WEBHOOK_SECRETS", "is missing: set it, or RUNG_GITHUB_WEBHOOK_SECRETS_FILE, to the App's webhook secret; unsigned webhooks are never taken")
 	}
 	switch {
