@@ -55,7 +55,7 @@ var acts = map[string]act{
 	"status":           {"status main|PR NAME STATE: a commit status by the App ci", [2]int{3, 3}, doStatus},
 	"check-run":        {"check-run main|PR NAME CONCLUSION APP", [2]int{4, 4}, doCheckRun},
 	"health":           {"health PATH ok|bad: what the health server answers there", [2]int{2, 2}, doHealth},
-	"webhooks":         {"webhooks ok|duplicate|reorder|drop|lose", [2]int{1, 1}, doWebhooks},
+	"webhooks":         {"webhooks ok|duplicate|reorder|drop|lose|forget", [2]int{1, 1}, doWebhooks},
 	"sweep":            {"sweep: rung looks for lost deliveries now", [2]int{0, 0}, doSweep},
 	"ledger":           {"ledger delete|reset|restore", [2]int{1, 1}, doLedger},
 	"restart":          {"restart [-wipe]: without the data directory", [2]int{0, 1}, doRestart},
@@ -334,7 +334,11 @@ func doHealth(_ context.Context, w *world, args []string) (map[string]string, er
 
 func doWebhooks(_ context.Context, w *world, args []string) (map[string]string, error) {
 	w.emu.ClearFaults()
-	if args[0] == "ok" {
+	switch args[0] {
+	case "ok":
+		return nil, nil
+	case "forget": // the list of deliveries, as after three days
+		w.emu.ForgetDeliveries()
 		return nil, nil
 	}
 	_, err := w.emu.AddFault(githubemu.Fault{Kind: args[0], Times: -1})

@@ -56,7 +56,7 @@ var afterAll = func() int { return 0 }
 //	find-merged ENV ARTIFACT  the same for a merged one
 //	onboard PERSON         merge the pull request that names the ledger
 //	clone DIRECTORY        a clone by stock git
-//	verified               rung verify finds nothing wrong with a fresh clone
+//	verified               rung verify --recompute finds nothing wrong with a fresh clone
 //	git ARGS…, rung ARGS…  the programs; with ! they must fail
 func TestStories(t *testing.T) {
 	commands := map[string]func(*testscript.TestScript, bool, []string){
@@ -282,7 +282,7 @@ func seeVerified(ts *testscript.TestScript, neg bool, args []string) {
 		fail(ts, w, "rung does not come to rest: %v", err)
 	}
 	clone(ts, false, []string{"verified"})
-	runRung(ts, false, []string{"verify", "verified"})
+	runRung(ts, false, []string{"verify", "--recompute", "verified"})
 	ts.Check(os.RemoveAll(ts.MkAbs("verified")))
 }
 

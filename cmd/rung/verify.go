@@ -16,6 +16,8 @@ type verifyCommand struct {
 	Root   string `placeholder:"FINGERPRINT" help:"Fingerprint (SHA256:…) of the key that must have begun the ledger."`
 	Strict bool   `help:"Exit 1 also for what is only listed: pending records and overrides."`
 	Base   string `placeholder:"BRANCH" help:"Base branch, if not the one that the ledger names."`
+
+	Recompute bool `help:"Judge again what the records keep the facts of, by the policies and the configuration that stood then: the verdicts must come out the same."`
 }
 
 // Help says what it reads and what the codes mean.
@@ -31,7 +33,7 @@ func (c verifyCommand) Run(ctx context.Context, io streams) error {
 			return verifyBundle(ctx, io, file, o)
 		}
 	}
-	report, err := verify(ctx, c.Path, audit.Options{Root: c.Root, Base: c.Base, Strict: c.Strict})
+	report, err := verify(ctx, c.Path, audit.Options{Root: c.Root, Base: c.Base, Strict: c.Strict, Recompute: c.Recompute})
 	if err != nil {
 		return err
 	}
@@ -55,6 +57,9 @@ func (c verifyCommand) Run(ctx context.Context, io streams) error {
 // printReport is the report for people.
 func printReport(io streams, r *audit.Report) error {
 	fmt.Fprintln(io.out, r)
+	if again := r.Recomputed; again != nil {
+		fmt.Fprintln(io.out, again)
+	}
 	w := tabwriter.NewWriter(io.out, 0, 8, 2, ' ', 0)
 	if len(r.Findings) > 0 {
 		fmt.Fprintln(w, "\nCODE\tOBJECT\tENVIRONMENT\tARTIFACT\tEXPECTED\tFOUND")

@@ -2,6 +2,7 @@ package kill
 
 import (
 	"fmt"
+	"regexp"
 	"sync"
 	"testing"
 	"time"
@@ -62,12 +63,19 @@ func TestWebhooksGoAstray(t *testing.T) {
 			rest(w)
 			p.Stop()
 			t.Logf("%d starts", starts)
-			if got := w.Describe(environments...); got != want {
+			got, want := w.Describe(environments...), want
+			if lost == githubemu.HookLose { // perhaps nobody ever said who published it
+				got, want = unannounced.ReplaceAllString(got, ""), unannounced.ReplaceAllString(want, "")
+			}
+			if got != want {
 				t.Errorf("the world ends differently.\n--- undisturbed\n%s\n--- disturbed\n%s", want, got)
 			}
 		})
 	}
 }
+
+// unannounced matches the announcements of a world's ledger.
+var unannounced = regexp.MustCompile(`(?m)^announce .*\n`)
 
 // undisturbed is the world that a climb makes when nothing goes wrong, and the
 // writes that rung does for it.

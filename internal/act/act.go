@@ -142,13 +142,12 @@ func (d *doing) push(ctx context.Context) error {
 	records := slices.Clone(p.Records)
 	trees := make([]promotion.Hash, len(p.Builds))
 	for i, b := range p.Builds {
-		tree, places, err := d.build(ctx, b, records[b.Record])
+		r := &records[b.Record]
+		tree, err := d.build(ctx, b, r)
 		if err != nil {
 			return fmt.Errorf("build %s: %w", b.Pair, err)
 		}
 		trees[i] = tree
-		r := &records[b.Record]
-		r.Places = places
 		pr := promotion.RecordPullRequest{}
 		if r.PullRequest != nil {
 			pr = *r.PullRequest

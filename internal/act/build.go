@@ -15,11 +15,12 @@ import (
 
 // build makes the tree of a promotion: the base's, with only the promotion's
 // places changed. Every artifact's places are read back: only this promotion's
-// may differ, and they must hold what was promised.
-func (d *doing) build(ctx context.Context, b promotion.Build, r promotion.Record) (promotion.Hash, []promotion.PlaceChange, error) {
+// may differ, and they must hold what was promised. The record gets the places and
+// the files as they were found.
+func (d *doing) build(ctx context.Context, b promotion.Build, r *promotion.Record) (promotion.Hash, error) {
 	base, err := d.Git.Commit(ctx, b.Base)
 	if err != nil {
-		return "", nil, err
+		return "", err
 	}
 	var paths []string
 	seen := map[string]bool{}
@@ -31,32 +32,34 @@ func (d *doing) build(ctx context.Context, b promotion.Build, r promotion.Record
 	}
 	files, err := d.Git.ReadFiles(ctx, base.Tree, paths)
 	if err != nil {
-		return "", nil, err
+		return "", err
 	}
 	target := promotion.Value{Version: r.Artifact.Version, Digest: r.Artifact.Digest}
 	own := manifest.Artifact{Name: b.Pair.Artifact, Image: b.Image}
 	edits := map[string]gitrepo.FileChange{}
-	var changes []promotion.PlaceChange
+	r.Places, r.Files = nil, nil
 	for _, path := range paths {
 		data, ok := files[path]
 		if !ok {
-			return "", nil, fmt.Errorf("%s is gone from the base branch", path)
+			return "", fmt.Errorf("%s is gone from the base branch", path)
 		}
 		edited, changed, err := manifest.Edit(path, data, own, target, manifest.Pin(b.Pin))
 		if err != nil {
-			return "", nil, err
+			return "", err
 		}
 		if err := d.onlyOwn(path, data, edited, b.Pair.Artifact); err != nil {
-			return "", nil, err
+			return "", err
 		}
 		edits[path] = gitrepo.FileChange{Data: edited}
-		changes = append(changes, changed...)
+		r.Places = append(r.Places, changed...)
+		if len(changed) > 0 {
+			r.Files = append(r.Files, promotion.RecordFile{Path: path, Before: ledger.BlobHash(data), After: ledger.BlobHash(edited)})
+		}
 	}
-	if len(changes) == 0 {
-		return "", nil, fmt.Errorf("%s is there already", target.Version)
+	if len(r.Places) == 0 {
+		return "", fmt.Errorf("%s is there already", target.Version)
 	}
-	tree, err := d.Git.Rewrite(ctx, base.Tree, edits)
-	return tree, changes, err
+	return d.Git.Rewrite(ctx, base.Tree, edits)
 }
 
 // onlyOwn refuses an edit that changes a place of another artifact.

@@ -82,7 +82,10 @@ func (b *baseWalk) segments(ctx context.Context) error {
 		return err
 	}
 	b.leftover()
-	return b.authorizations()
+	if err := b.authorizations(); err != nil {
+		return err
+	}
+	return b.recompute(ctx)
 }
 
 // walk learns the graph below the head.
@@ -425,6 +428,9 @@ func (b *baseWalk) initial(at oid) error {
 			b.about(s, r.pair(), ChangeMismatch, "recorded: "+changeWords(r.Record.Places), "in the files: "+changeWords(all[r.pair()]))
 		}
 		delete(all, r.pair())
+		if err := b.foundFiles(s, r); err != nil {
+			return err
+		}
 	}
 	for _, pair := range sortedPairs(all) {
 		b.about(s, pair, UnattestedChange, "an adopt of what was found", changeWords(all[pair]))

@@ -88,6 +88,7 @@ func (b *baseWalk) promotionCommit(c *commit, t *ledger.Trailers, at oid) error 
 		b.find(Finding{Code: code, Object: c.id.String(), Environment: t.Groups[0].Environment, Expected: clip(expected), Found: clip(found)})
 	}
 	var places []promotion.PlaceChange
+	var files []promotion.RecordFile
 	for _, g := range t.Groups {
 		r := b.proposed(g, at)
 		if r == nil {
@@ -95,6 +96,7 @@ func (b *baseWalk) promotionCommit(c *commit, t *ledger.Trailers, at oid) error 
 			return nil
 		}
 		places = append(places, r.Record.Places...)
+		files = append(files, r.Record.Files...)
 	}
 	if len(c.parents) != 1 {
 		mismatch(ObjectMalformed, "one parent", "another number")
@@ -125,6 +127,13 @@ func (b *baseWalk) promotionCommit(c *commit, t *ledger.Trailers, at oid) error 
 	code, text, err := b.exact(changes, places, p)
 	if err == nil && code != "" {
 		mismatch(code, "only the proposed places, byte for byte", text)
+		return nil
+	}
+	for _, f := range files {
+		if !slices.ContainsFunc(changes, func(ch change) bool { return fileOf(ch) == f }) {
+			mismatch(ChangeMismatch, fileWords(f), "another change of that file")
+			return nil
+		}
 	}
 	return err
 }

@@ -19,5 +19,6 @@
 //
 // Concurrency: Verify may be called from several goroutines; each call has its
 // own state. What it does not do: it repairs nothing, writes nothing, reads no
-// clock, asks no forge, and doesn't judge the gates again.
+// clock and asks no forge. The gates are judged again, from the facts that records
+// keep, only where Options.Recompute says so.
 package audit

@@ -43,6 +43,9 @@ func (b *baseWalk) foundLater(r *recorded) error {
 		b.about(s, r.pair(), ChangeMismatch, "recorded: "+changeWords(r.Record.Places), "in the files: "+changeWords(all[r.pair()]))
 		return nil
 	}
+	if err := b.foundFiles(s, r); err != nil {
+		return err
+	}
 	came, err := b.cameIn(r, at)
 	if err == nil && !came {
 		b.about(s, r.pair(), ChangeMismatch, "a land or adopt record of the commit that changed it", "an adopt of what was found, of a pair that rung.yaml had all along")

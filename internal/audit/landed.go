@@ -17,7 +17,7 @@ func (b *baseWalk) matches(s step, r *recorded, seen []promotion.PlaceChange, ch
 		return false, nil
 	}
 	if samePlaces(r.Record.Places, seen) && len(seen) > 0 {
-		return true, nil
+		return b.files(s, r, changes), nil
 	}
 	if s.end != nil {
 		touched, _ := split(changes, s.end)
@@ -26,7 +26,7 @@ func (b *baseWalk) matches(s step, r *recorded, seen []promotion.PlaceChange, ch
 			return false, err
 		}
 		if own := later[r.pair()]; len(own) > 0 && samePlaces(r.Record.Places, own) {
-			return true, nil
+			return b.files(s, r, changes), nil
 		}
 	}
 	b.about(s, r.pair(), ChangeMismatch, "recorded: "+changeWords(r.Record.Places), "in the commit: "+changeWords(seen))

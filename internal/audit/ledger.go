@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rungbot/rung/internal/gate/policy"
 	"github.com/rungbot/rung/internal/ledger"
 	"github.com/rungbot/rung/internal/promotion"
 )
@@ -93,6 +94,12 @@ type ledgerWalk struct {
 	baseRef    string
 	// uri is the repository's address, as the newest record says.
 	uri string
+
+	// Of Options.Recompute: what is judged again, how digests settled, and
+	// compiled policies by their files.
+	judgements []judgement
+	outcomes   map[promotion.Artifact]map[promotion.Digest]map[promotion.Environment]string
+	policies   map[string]policy.Set
 }
 
 // walkLedger reads the ledger from a tip.
@@ -100,6 +107,7 @@ func (v *verifier) walkLedger(ctx context.Context, tip oid) (*ledgerWalk, error)
 	l := &ledgerWalk{
 		verifier: v, keyring: newKeyring(), index: map[oid]int{}, files: map[string]*recordFile{}, statements: map[string]*recorded{}, followed: map[string]string{},
 		bars: map[promotion.Digest]promotion.Record{}, landed: map[oid][]*recorded{}, proposals: map[oid][]*recorded{},
+		outcomes: map[promotion.Artifact]map[promotion.Digest]map[promotion.Environment]string{}, policies: map[string]policy.Set{},
 	}
 	for id := tip; ; {
 		if err := ctx.Err(); err != nil {
@@ -327,7 +335,8 @@ func (s *ledgerStep) records(ch change) error {
 }
 
 // dropped judges the record files that were taken out: only a land may take the
-// open file of its own pair, and must.
+// open file of its own pair, and must, and only a newer announcement may take the
+// oldest.
 func (s *ledgerStep) dropped() {
 	closed := map[string]bool{}
 	for _, r := range s.added {
@@ -338,6 +347,9 @@ func (s *ledgerStep) dropped() {
 	for _, path := range s.removed {
 		if closed[path] {
 			delete(closed, path)
+			continue
+		}
+		if s.outdated(path) {
 			continue
 		}
 		code := RecordDropped
@@ -389,6 +401,7 @@ func (s *ledgerStep) keep(r *recorded) {
 	if rec.Base.Ref != "" {
 		s.baseRef = rec.Base.Ref
 	}
+	s.witness(r)
 	switch rec.Kind {
 	case promotion.RecordPropose:
 		s.proposals[r.commit] = append(s.proposals[r.commit], r)

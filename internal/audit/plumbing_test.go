@@ -219,10 +219,14 @@ func (w *world) forgeAt(base string, files map[string]string, records ...promoti
 func (w *world) adopted() {
 	w.Helper()
 	to := promotion.Hash(w.parse("main"))
-	line, e := w.encode(promotion.Record{
+	r := promotion.Record{
 		Format: 1, Kind: promotion.RecordAdopt, Repository: promotion.RecordRepository{URI: identity.URI, ID: identity.Repository, App: identity.App},
 		Range: &promotion.RecordRange{To: to}, IssuedAt: w.now.AddDate(0, 0, 1),
-	})
+	}
+	if last := w.state.Range; last != nil {
+		r.Previous = &promotion.RecordLink{Statement: last.Statement, Blob: last.Blob}
+	}
+	line, e := w.encode(r)
 	w.forgeAt(string(to), map[string]string{ledger.RangePath: line}, e)
 }
 

@@ -76,6 +76,7 @@ func (s *ledgerStep) judge(r *recorded) {
 	}
 	s.promoted(r)
 	s.cited(r)
+	s.announced(r)
 }
 
 // chained checks that a record follows the one that stood before it.
@@ -98,8 +99,6 @@ func (s *ledgerStep) chained(r *recorded, behind bool) bool {
 	switch {
 	case there && old.entries == nil:
 		return true // what stood there could not be read, and was said
-	case there && link == nil && (r.path == ledger.RangePath || r.Record.Kind == promotion.RecordAnnounce):
-		return true // these are written without a link
 	case there:
 		if link == nil || link.Statement != old.newest().Statement || link.Blob != old.blob.hash() {
 			s.say(r, s.breakOrFork(r), "previous "+old.newest().Statement, linkWords(link))
@@ -193,11 +192,16 @@ func (s *ledgerStep) promoted(r *recorded) {
 		s.inputs(r, open)
 		if !sameOpen(open, rec) {
 			s.say(r, ChainBreak, "an open propose of the same promotion", standingWords(open))
+			return
 		}
+		r.standing = open
+		s.blamed(r, open)
 	case promotion.RecordLand:
 		r.standing = open
 		s.land(r, open)
 		s.inputs(r, open)
+		s.repeated(r, open)
+		s.blamed(r, open)
 	case promotion.RecordSettle:
 		if a := live.Record.Artifact; a == nil || a.Digest != rec.Artifact.Digest || a.Version != rec.Artifact.Version {
 			s.say(r, ArtifactMismatch, "the artifact that is live", artifactWords(rec.Artifact))
@@ -339,6 +343,8 @@ func (s *ledgerStep) cited(r *recorded) {
 		if from == nil || from.Record.Environment != rec.From.Environment || rec.Artifact == nil || from.pair().Artifact != rec.Artifact.Name ||
 			from.Record.Artifact.Digest != rec.Artifact.Digest {
 			s.say(r, ChainBreak, fmt.Sprintf("the record in %s that it climbs from", rec.From.Environment), rec.From.Statement)
+			return
 		}
+		s.blamed(r, from)
 	}
 }

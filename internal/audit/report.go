@@ -111,6 +111,10 @@ const (
 	// InputMismatch: an attestation that a promotion stands on failed, or is
 	// another than was checked before, or another's.
 	InputMismatch Code = "INPUT_MISMATCH"
+	// VerdictMismatch: a record's verdicts are not those of the authorize that
+	// it repeats, or, judged again from the facts that it keeps, come out
+	// otherwise.
+	VerdictMismatch Code = "VERDICT_MISMATCH"
 	// Quarantined: a barred digest was promoted.
 	Quarantined Code = "QUARANTINED"
 )
@@ -233,6 +237,8 @@ type Report struct {
 	Root string `json:"root,omitempty"`
 	// TrustOnFirstUse is true when Root was not pinned by the caller.
 	TrustOnFirstUse bool `json:"trustOnFirstUse"`
+	// Recomputed is set with Options.Recompute.
+	Recomputed *Recomputed `json:"recomputed,omitempty"`
 
 	strict   bool
 	rotation ledger.Rotation

@@ -19,6 +19,8 @@ type Options struct {
 	Base string
 	// Strict counts what is only listed against the verdict.
 	Strict bool
+	// Recompute judges again what records kept the facts of.
+	Recompute bool
 	// Each, if set, is called for every record of the ledger, oldest first; those
 	// of one commit in the order of their paths.
 	Each func(Entry)

@@ -208,6 +208,7 @@ func (w *world) remember(e promotion.LedgerEntry) {
 	switch e.Record.Kind {
 	case promotion.RecordLand, promotion.RecordAdopt:
 		if e.Record.Artifact == nil {
+			w.state.Range = &e
 			return
 		}
 		w.state.Live[p] = promotion.LiveEntry{Land: e}
@@ -222,6 +223,13 @@ func (w *world) remember(e promotion.LedgerEntry) {
 		w.state.Quarantine[e.Record.Digest] = e
 	case promotion.RecordFreeze, promotion.RecordUnfreeze:
 		w.state.Freezes[e.Record.Scope] = e
+	case promotion.RecordAnnounce:
+		if w.state.Announced == nil {
+			w.state.Announced = map[promotion.Artifact][]promotion.LedgerEntry{}
+		}
+		same := func(old promotion.LedgerEntry) bool { return old.Record.Artifact.Version == e.Record.Artifact.Version }
+		list := append(slices.DeleteFunc(w.state.Announced[p.Artifact], same), e)
+		w.state.Announced[p.Artifact] = list[max(0, len(list)-ledger.KeepAnnounced):]
 	default:
 		w.state.Open[p] = e
 	}

@@ -76,10 +76,6 @@ func comparePairs(a, b promotion.Pair) int {
 func (p *pass) land(pair promotion.Pair, c *promotion.BaseChange, governed bool) {
 	open := p.open[pair]
 	r := open.Record
-	kind := promotion.KindPromotion
-	if r.Restores != "" {
-		kind = promotion.KindRollback
-	}
 	first := promotion.Hash("")
 	if len(c.Parents) > 0 {
 		first = c.Parents[0]
@@ -107,19 +103,14 @@ func (p *pass) land(pair promotion.Pair, c *promotion.BaseChange, governed bool)
 	}
 	land := promotion.Record{
 		Kind: promotion.RecordLand, Promotion: r.Promotion, Base: promotion.RecordBase{Ref: p.s.Base.Ref, Judged: r.Base.Judged},
-		Environment: pair.Environment, Artifact: r.Artifact, From: r.From, Restores: r.Restores, Reverts: r.Reverts, Places: c.Places[pair],
+		Environment: pair.Environment, Artifact: r.Artifact, From: r.From, Restores: r.Restores, Reverts: r.Reverts, Announced: r.Announced,
+		Places: c.Places[pair], Files: c.Files[pair],
 		PullRequest: pr, Actor: actor, Cause: promotion.Cause{Kind: "merge", ID: string(c.Commit), At: c.When}, Causers: r.Causers,
-		Approvals: r.Approvals, Gates: r.Gates, Policies: r.Policies, Children: r.Children, Reason: r.Reason,
+		Approvals: r.Approvals, Gates: r.Gates, Policies: r.Policies, Inputs: r.Inputs, Children: r.Children, Reason: r.Reason,
 		Landed: &promotion.RecordLanded{Commit: c.Commit, FirstParent: first, Method: method(c, head), ByHand: !ours},
 	}
-	if !authorised || governed || overtaken(r, state, ours) {
-		j := p.judge(p.facts(pair, kind, r, p.s.Heads[pair]))
-		land.Gates, land.Policies, land.Approvals = recordGates(j.Verdicts), j.Policies, j.Approvals
-		for _, v := range j.Verdicts {
-			if v.Status != promotion.StatusPass && !afterMerge[v.Gate] {
-				land.Landed.Unmet = append(land.Landed.Unmet, v.Gate)
-			}
-		}
+	if land.Authorized = open.Statement; !authorised || governed || overtaken(r, state, ours) {
+		p.judgeLanded(&land, r, c)
 	}
 	p.record(land)
 	p.dropBranch(pair)
@@ -191,7 +182,7 @@ func (p *pass) adopt(pair promotion.Pair, c *promotion.BaseChange) {
 	after := p.resolved(pair.Artifact, lastValue(changes))
 	r := promotion.Record{
 		Kind: promotion.RecordAdopt, Environment: pair.Environment, Artifact: p.artifact(pair.Artifact, after), Base: p.base(),
-		Places: changes, Actor: promotion.Actor{Kind: "person", Person: c.MergedBy}, Approvals: c.Approvals, Reason: "changed by hand",
+		Places: changes, Files: c.Files[pair], Actor: promotion.Actor{Kind: "person", Person: c.MergedBy}, Approvals: c.Approvals, Reason: "changed by hand",
 		Cause:  promotion.Cause{Kind: "merge", ID: string(c.Commit), At: c.When},
 		Landed: &promotion.RecordLanded{Commit: c.Commit, Method: method(c, ""), ByHand: true},
 	}
@@ -255,7 +246,7 @@ func (p *pass) adoptFound(pair promotion.Pair, reason string) {
 	v := p.resolved(pair.Artifact, p.value(pair))
 	p.record(promotion.Record{
 		Kind: promotion.RecordAdopt, Environment: pair.Environment, Artifact: p.artifact(pair.Artifact, v),
-		Base: p.base(), Places: adopted(p.s.Places[pair]), Actor: promotion.Actor{Kind: "rung", Person: p.s.App},
+		Base: p.base(), Places: adopted(p.s.Places[pair]), Files: p.filesOf(pair), Actor: promotion.Actor{Kind: "rung", Person: p.s.App},
 		Cause: promotion.Cause{Kind: "configuration", At: p.s.Now}, Reason: reason,
 	})
 }
@@ -291,14 +282,6 @@ func lastValue(changes []promotion.PlaceChange) promotion.Value {
 	return changes[len(changes)-1].After
 }
 
-func recordGates(vs []promotion.Verdict) []promotion.RecordGate {
-	gates := make([]promotion.RecordGate, len(vs))
-	for i, v := range vs {
-		gates[i] = promotion.RecordGate{Gate: v.Gate, Status: v.Status, Sentence: v.Sentence, Evidence: v.Evidence}
-	}
-	return gates
-}
-
 // settle ends the verification of what is live, where its health has decided.
 func (p *pass) settle() {
 	for _, pair := range p.pairs {
@@ -315,9 +298,10 @@ func (p *pass) settle() {
 			p.look(verdict.Look)
 			continue
 		}
+		gates, _ := recordGates([]promotion.Verdict{verdict}, p.s.Now)
 		p.record(promotion.Record{
 			Kind: promotion.RecordSettle, Promotion: live.Land.Record.Promotion, Environment: pair.Environment, Artifact: live.Land.Record.Artifact,
-			Base: p.base(), Outcome: outcome, Reason: verdict.Sentence, Gates: recordGates([]promotion.Verdict{verdict}),
+			Base: p.base(), Outcome: outcome, Reason: verdict.Sentence, Gates: gates, Window: p.window(pair, env),
 			Actor: promotion.Actor{Kind: "rung", Person: p.s.App}, Cause: promotion.Cause{Kind: "health", At: p.s.Now},
 		})
 	}

@@ -18,6 +18,7 @@ type candidate struct {
 	from      promotion.Environment
 	statement string
 	causers   []promotion.Person
+	announced string
 }
 
 // landing is a release that landed in an environment, with how it ended.
@@ -55,7 +56,7 @@ func (p *pass) candidate(pair promotion.Pair) (*candidate, string) {
 				Version: a.Version, Digest: a.Digest, Children: l.entry.Land.Record.Children,
 				SourceRepository: a.SourceRepository, SourceCommit: a.SourceCommit,
 			},
-			from: preds[0], statement: l.entry.Land.Statement, causers: l.entry.Land.Record.Causers,
+			from: preds[0], statement: l.entry.Land.Statement, causers: l.entry.Land.Record.Causers, announced: l.entry.Land.Record.Announced,
 		}, waiting
 	}
 	return nil, waiting
@@ -100,6 +101,7 @@ func (p *pass) published(pair promotion.Pair) (*candidate, string) {
 			}
 			continue
 		}
+		r = p.known(pair.Artifact, r)
 		return &candidate{release: r, causers: r.Causers}, skipped
 	}
 	if avail.Error != "" {

@@ -36,6 +36,9 @@ type Judges struct {
 	// outcome (empty while it goes on), the sentence behind it, and when to
 	// look again.
 	Settle func(spec promotion.EnvironmentSpec, artifact promotion.Artifact, landed, now time.Time, readings []promotion.HealthReading) (outcome string, verdict promotion.Verdict)
+	// By are the same gates by another configuration: the Snapshot's, as it was
+	// before.
+	By func(*promotion.Snapshot) Judges
 	// Problems are what is wrong with the policies, beside the Snapshot's own.
 	Problems []promotion.ConfigProblem
 	// Compare orders two versions by an artifact's rule: negative when a is
@@ -57,6 +60,8 @@ func Decide(s *promotion.Snapshot, judges Judges) promotion.Plan {
 		bars:   map[promotion.Digest]promotion.Record{},
 		freeze: map[string]promotion.Record{},
 		wants:  map[promotion.Pair]*rollback{},
+
+		announced: map[versionOf]promotion.LedgerEntry{},
 	}
 	p.begin()
 	if p.blocked() {
@@ -68,6 +73,7 @@ func Decide(s *promotion.Snapshot, judges Judges) promotion.Plan {
 		p.settle()
 	}
 	p.hear()
+	p.announce()
 	p.wantRollbacks()
 	// Rollbacks first: what they bar is promoted nowhere in this pass.
 	dealt := map[promotion.Pair]bool{}
@@ -100,6 +106,9 @@ type pass struct {
 	bars   map[promotion.Digest]promotion.Record
 	freeze map[string]promotion.Record
 	wants  map[promotion.Pair]*rollback
+	// announced are the newest announcements, those of this pass over the
+	// ledger's.
+	announced map[versionOf]promotion.LedgerEntry
 	// revoking is true when a branch is deleted to stop a merge, which can't
 	// wait; the branches of what has landed can.
 	revoking bool
@@ -117,6 +126,11 @@ func (p *pass) begin() {
 	}
 	for k, e := range p.s.Ledger.Freezes {
 		p.freeze[k] = e.Record
+	}
+	for name, list := range p.s.Ledger.Announced {
+		for _, e := range list {
+			p.announced[versionOf{name, e.Record.Artifact.Version}] = e
+		}
 	}
 	for _, env := range p.s.Pipeline.Environments {
 		for _, art := range p.s.Pipeline.Artifacts {
@@ -247,7 +261,7 @@ func (p *pass) end() promotion.Plan {
 	}
 	p.plan.Lone = len(p.plan.Records) > 0 && len(p.plan.Builds) == 0 && !p.revoking && len(p.plan.Merges) == 0 &&
 		!p.plan.StartLedger && !p.plan.Rotate && !slices.ContainsFunc(p.plan.Records, func(r promotion.Record) bool {
-		return r.Kind != promotion.RecordLand && r.Kind != promotion.RecordSettle && r.Kind != promotion.RecordAdopt
+		return r.Kind != promotion.RecordLand && r.Kind != promotion.RecordSettle && r.Kind != promotion.RecordAdopt && r.Kind != promotion.RecordAnnounce
 	})
 	if !p.plan.Next.IsZero() && p.plan.Next.Before(p.s.Now) {
 		p.plan.Next = p.s.Now
@@ -398,6 +412,9 @@ func (p *pass) artifact(name promotion.Artifact, v promotion.Value) *promotion.R
 	a := &promotion.RecordArtifact{Name: name, Version: v.Version, Digest: v.Digest}
 	if spec, ok := p.s.Pipeline.Artifact(name); ok {
 		a.PURL = purl(spec.Image, v)
+	}
+	if v.Digest != "" {
+		a.SourceRepository, a.SourceCommit = p.source(name, v.Digest)
 	}
 	return a
 }

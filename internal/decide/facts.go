@@ -49,7 +49,8 @@ func (p *pass) facts(pair promotion.Pair, kind string, r promotion.Record, head 
 		f.Holds = append(f.Holds, text)
 	}
 	f.PullRequest = p.pullRequestFacts(pair, head)
-	return f
+	canonical := f.Canonical()
+	return &canonical
 }
 
 // concerns reports whether a configuration problem holds an environment.

@@ -126,6 +126,10 @@ func (p *pass) proposal(pair promotion.Pair, c *candidate) promotion.Record {
 		Actor: promotion.Actor{Kind: "rung", Person: p.s.App}, Cause: c.release.Cause,
 	}
 	r.Artifact.SourceRepository, r.Artifact.SourceCommit = c.release.SourceRepository, c.release.SourceCommit
+	r.Announced = c.announced
+	if e, recorded := p.announcement(r.Artifact); recorded {
+		r.Announced, r.Causers = e.Statement, union(r.Causers, e.Record.Causers)
+	}
 	if c.from != "" {
 		r.From = &promotion.RecordFrom{Environment: c.from, Statement: c.statement}
 		r.Cause = promotion.Cause{Kind: "merge", ID: "settled in " + string(c.from), At: p.s.Now}
@@ -343,6 +347,7 @@ func (p *pass) blame(r promotion.Record) promotion.Record {
 		if release.Digest != r.Artifact.Digest {
 			continue
 		}
+		release = p.known(r.Artifact.Name, release)
 		for _, person := range release.Causers {
 			if !slices.Contains(causers, person) {
 				causers, cause = append(causers, person), release.Cause
@@ -352,8 +357,11 @@ func (p *pass) blame(r promotion.Record) promotion.Record {
 	if len(causers) == len(r.Causers) {
 		return r
 	}
-	r.Kind, r.Gates, r.Policies, r.Approvals, r.Previous = promotion.RecordPropose, nil, nil, nil, nil
-	r.Causers, r.Cause, r.IssuedAt = causers, cause, time.Time{}
+	r = unjudged(r)
+	r.Causers, r.Cause = causers, cause
+	if e, recorded := p.announcement(r.Artifact); recorded {
+		r.Announced, r.Causers = e.Statement, union(r.Causers, e.Record.Causers)
+	}
 	p.record(r)
 	return r
 }
@@ -438,8 +446,8 @@ func (p *pass) closed(pair promotion.Pair, r promotion.Record, pr *promotion.Pul
 				again = *r.PullRequest // the tree that was promised stays
 			}
 			again.Number, again.Head, again.After = pr.Number, pr.Head, 0
-			r.Kind, r.Gates, r.Policies, r.Approvals, r.Previous = promotion.RecordPropose, nil, nil, nil, nil
-			r.Cause, r.PullRequest, r.IssuedAt = promotion.Cause{Kind: "reopened", ID: login(by), At: p.s.Now}, &again, time.Time{}
+			r = unjudged(r)
+			r.Cause, r.PullRequest = promotion.Cause{Kind: "reopened", ID: login(by), At: p.s.Now}, &again
 			p.record(r)
 			p.waitFor(pair, r, pr, fmt.Sprintf("%s, who has no write access, closed the pull request; rung opens it again once", login(by)))
 			return
@@ -500,9 +508,8 @@ func (p *pass) newer(pair promotion.Pair, r promotion.Record) *candidate {
 
 // rebuild makes the same promotion again on the base as it is now.
 func (p *pass) rebuild(pair promotion.Pair, kind string, r promotion.Record, pr *promotion.PullRequestState) {
-	next := r
-	next.Kind, next.Gates, next.Policies, next.Approvals, next.Previous = promotion.RecordPropose, nil, nil, nil, nil
-	next.Base, next.Places, next.PullRequest, next.IssuedAt = p.base(), p.changes(pair, target(r)), nil, time.Time{}
+	next := unjudged(r)
+	next.Base, next.Places, next.PullRequest = p.base(), p.changes(pair, target(r)), nil
 	p.build(pair, kind, next, pr, r.Reason)
 }
 
@@ -551,7 +558,7 @@ func (p *pass) gates(pair promotion.Pair, kind string, r promotion.Record, pr *p
 		if no, refused := p.s.Refused[pair]; refused && no.Head == pr.Head && no.Base == p.s.Base.Head && p.s.Now.Before(no.Until) {
 			st.Phase, st.Sentence, st.Look = promotion.PhaseHeld, "the forge refused to merge: "+no.Text, no.Until
 		} else {
-			p.authorize(pair, r, pr, j)
+			p.authorize(pair, r, pr, f, j)
 		}
 	}
 	if c := p.newer(pair, r); c != nil && kind == promotion.KindPromotion {
@@ -563,7 +570,7 @@ func (p *pass) gates(pair promotion.Pair, kind string, r promotion.Record, pr *p
 // authorize records that every gate passes at this head and base. In mode merge
 // it is renewed for each try to merge, because rung merges only right after its
 // own record; otherwise one record for a head is enough.
-func (p *pass) authorize(pair promotion.Pair, r promotion.Record, pr *promotion.PullRequestState, j Judgement) {
+func (p *pass) authorize(pair promotion.Pair, r promotion.Record, pr *promotion.PullRequestState, f *promotion.Facts, j Judgement) {
 	env, ok := p.s.Pipeline.Environment(pair.Environment)
 	if !ok {
 		return
@@ -575,7 +582,10 @@ func (p *pass) authorize(pair promotion.Pair, r promotion.Record, pr *promotion.
 	a := r
 	a.Kind, a.Base, a.Previous, a.IssuedAt = promotion.RecordAuthorize, p.base(), nil, time.Time{}
 	a.PullRequest = &promotion.RecordPullRequest{Number: pr.Number, Head: pr.Head, Tree: p.s.Heads[pair].Tree}
-	a.Gates, a.Policies, a.Approvals = recordGates(j.Verdicts), j.Policies, j.Approvals
+	judged(&a, f, j)
+	if files := p.s.Heads[pair].Files; len(files) > 0 {
+		a.Files = files
+	}
 	p.record(a)
 	if !merge {
 		return

@@ -80,7 +80,7 @@ func (p *pass) rollBack(pair promotion.Pair, want *rollback) bool {
 	value := promotion.Value{Version: a.Version, Digest: a.Digest}
 	r := promotion.Record{
 		Kind: promotion.RecordPropose, Environment: pair.Environment, Artifact: p.artifact(pair.Artifact, value), Base: p.base(),
-		Places: p.changes(pair, value), Restores: to.Land.Statement, Actor: want.actor, Cause: want.cause, Reason: want.reason,
+		Places: p.changes(pair, value), Restores: to.Land.Statement, Announced: to.Land.Record.Announced, Actor: want.actor, Cause: want.cause, Reason: want.reason,
 		Children: to.Land.Record.Children,
 	}
 	if want.actor.Kind == "person" {

@@ -29,6 +29,10 @@ func (b *Bench) Judges(s *promotion.Snapshot) Judges {
 		b.key = key
 	}
 	return Judges{
+		By: func(s *promotion.Snapshot) Judges {
+			var other Bench
+			return other.Judges(s)
+		},
 		Compare:   pipeline.Compare,
 		Settle:    health.Settle,
 		Problems:  bind(b.problems, &s.Pipeline),

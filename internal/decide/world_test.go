@@ -298,6 +298,7 @@ func (w *world) append(plan *promotion.Plan) []promotion.LedgerEntry {
 			r.From = &promotion.RecordFrom{Environment: r.From.Environment, Statement: resolve(r.From.Statement)}
 		}
 		r.Restores, r.Reverts = resolve(r.Restores), resolve(r.Reverts)
+		r.Announced = resolve(r.Announced)
 		e := w.entry(r)
 		entries = append(entries, e)
 		w.keep(r, e)
@@ -338,6 +339,12 @@ func (w *world) keep(r promotion.Record, e promotion.LedgerEntry) {
 		l.Quarantine[r.Digest] = e
 	case promotion.RecordFreeze, promotion.RecordUnfreeze:
 		l.Freezes[r.Scope] = e
+	case promotion.RecordAnnounce:
+		if l.Announced == nil {
+			l.Announced = map[promotion.Artifact][]promotion.LedgerEntry{}
+		}
+		same := func(old promotion.LedgerEntry) bool { return old.Record.Artifact.Version == r.Artifact.Version }
+		l.Announced[r.Artifact.Name] = append(slices.DeleteFunc(l.Announced[r.Artifact.Name], same), e)
 	}
 }
 

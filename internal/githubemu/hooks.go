@@ -327,6 +327,16 @@ func (s *Server) Deliver(ctx context.Context, id int64) error {
 	return nil
 }
 
+// ForgetDeliveries takes what was delivered so far off the list of deliveries, as
+// GitHub does after three days.
+func (s *Server) ForgetDeliveries() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range s.w.Deliveries {
+		d.Hidden = d.Hidden || !d.DeliveredAt.IsZero()
+	}
+}
+
 // Discard drops a waiting webhook, by Delivery.ID, as if it had been lost. The
 // delivery list shows a failure unless unlisted is set.
 func (s *Server) Discard(id int64, unlisted bool) error {

@@ -51,9 +51,9 @@ type Hint struct {
 	Image       string             `json:"image,omitempty"`
 	Version     promotion.Version  `json:"version,omitempty"`
 	Digest      promotion.Digest   `json:"digest,omitempty"`
+	Source      Source             `json:"source,omitzero"`
 	Publisher   string             `json:"publisher,omitempty"`
 	PublisherID int64              `json:"publisherID,omitempty"`
-	Source      Source             `json:"source,omitzero"`
 	Environment string             `json:"environment,omitempty"`
 	Event       string             `json:"event,omitempty"`
 	Delivery    string             `json:"delivery,omitempty"`

@@ -20,7 +20,7 @@ func TestEveryFieldOfAShapeIsRead(t *testing.T) {
 		known[name] = true
 	}
 	// Nobody decides from these; they are for logs and pages.
-	for _, name := range []string{"forced", "base", "baseRef", "issue", "id", "publisher", "publisherID", "run", "installation", "repository"} {
+	for _, name := range []string{"forced", "base", "baseRef", "issue", "id", "run", "installation", "repository"} {
 		known[name] = true
 	}
 	for _, shape := range []any{

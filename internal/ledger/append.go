@@ -5,6 +5,7 @@ import (
 	"crypto/sha1" //nolint:gosec // git's object ids are SHA-1
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -47,10 +48,10 @@ type Appended struct {
 // cited blob stays reachable. base is the base commit up to which everything is
 // recorded; empty keeps the state's. With no tip in the state the ledger's first
 // commit is made. Each record's Format, Repository, Previous, IssuedAt and
-// Builder are filled in where they are empty; "#n" in From.Statement, Restores and
-// Reverts stands for the statement of the n-th of these records.
+// Builder are filled in where they are empty; "#n" in From.Statement, Restores,
+// Reverts and Announced stands for the statement of the n-th of these records.
 func (w *Writer) Append(ctx context.Context, repo Repository, st promotion.LedgerState, records []promotion.Record, base promotion.Hash, now time.Time) (Appended, error) {
-	a := &appender{w: w, repo: repo, tip: st.Tip, first: st.First, base: base, now: now, links: linksOf(st), issued: st.IssuedAt}
+	a := &appender{w: w, repo: repo, tip: st.Tip, first: st.First, base: base, now: now, links: linksOf(st), announced: announcedIn(st), issued: st.IssuedAt}
 	if a.base == "" {
 		a.base = st.Base
 	}
@@ -94,6 +95,14 @@ func linksOf(st promotion.LedgerState) map[string]promotion.RecordLink {
 	for s, e := range st.Freezes {
 		links[FreezePath(s)] = promotion.RecordLink{Statement: e.Statement, Blob: e.Blob}
 	}
+	for name, list := range st.Announced {
+		for _, e := range list {
+			links[AnnouncedPath(name, e.Record.Artifact.Version)] = promotion.RecordLink{Statement: e.Statement, Blob: e.Blob}
+		}
+	}
+	if st.Range != nil {
+		links[RangePath] = promotion.RecordLink{Statement: st.Range.Statement, Blob: st.Range.Blob}
+	}
 	return links
 }
 
@@ -107,7 +116,8 @@ type appender struct {
 	now       time.Time
 	issued    time.Time
 	links     map[string]promotion.RecordLink
-	files     map[string][]byte // written in the commit under way
+	announced map[promotion.Artifact][]promotion.LedgerEntry // oldest first
+	files     map[string][]byte                              // written in the commit under way
 	groups    []TrailerGroup
 	subjects  []string
 	entries   []promotion.LedgerEntry
@@ -153,9 +163,8 @@ func (a *appender) add(ctx context.Context, r promotion.Record) error {
 		return fmt.Errorf("a %s record has no place in the ledger", r.Kind)
 	}
 	current, written := a.files[path]
-	// A landing takes the open record out: that stays reachable by a commit of
-	// its own.
-	if written && !keep || r.Kind == promotion.RecordLand && a.files[OpenPath(PairOf(r))] != nil {
+	// What is taken out stays reachable by a commit of its own.
+	if written && !keep || slices.ContainsFunc(a.outs(&r), func(out string) bool { return a.files[out] != nil }) {
 		if err := a.flush(ctx); err != nil {
 			return err
 		}
@@ -191,15 +200,30 @@ func (a *appender) add(ctx context.Context, r promotion.Record) error {
 		a.files = map[string][]byte{}
 	}
 	a.files[path] = data
-	if r.Kind == promotion.RecordLand {
-		a.close(PairOf(r))
-	}
 	blob := BlobHash(data)
+	e := promotion.LedgerEntry{Record: r, Statement: statement, Blob: blob}
+	switch r.Kind {
+	case promotion.RecordLand:
+		a.close(PairOf(r))
+	case promotion.RecordAnnounce:
+		a.announce(e)
+	}
 	a.links[path] = promotion.RecordLink{Statement: statement, Blob: blob}
-	a.entries = append(a.entries, promotion.LedgerEntry{Record: r, Statement: statement, Blob: blob})
+	a.entries = append(a.entries, e)
 	a.unplaced++
 	a.groups = append(a.groups, GroupOf(r, statement))
 	a.subjects = append(a.subjects, Title(r))
+	return nil
+}
+
+// outs are the paths that a record takes out of the tree.
+func (a *appender) outs(r *promotion.Record) []string {
+	switch r.Kind {
+	case promotion.RecordLand:
+		return []string{OpenPath(PairOf(*r))}
+	case promotion.RecordAnnounce:
+		return a.outdated(r)
+	}
 	return nil
 }
 
@@ -238,6 +262,9 @@ func (a *appender) fill(r *promotion.Record, path string, keep bool) error {
 		return err
 	}
 	if err := a.resolve(&r.Reverts); err != nil {
+		return err
+	}
+	if err := a.resolve(&r.Announced); err != nil {
 		return err
 	}
 	r.Format = promotion.RecordFormat

@@ -36,12 +36,34 @@ func every() map[string]promotion.Record {
 	} {
 		all[name] = r
 	}
+	all["everything"] = whole()
 	for name, r := range all {
 		r.Format, r.IssuedAt, r.Builder.Version = promotion.RecordFormat, issued.Add(123*time.Millisecond), "1.2.3"
 		r.Repository = promotion.RecordRepository{URI: "https://forge.example/acme/gitops", ID: 42, App: 7}
 		all[name] = r
 	}
 	return all
+}
+
+// whole is a land with every field that a judgement leaves, its instants not yet in
+// whole seconds.
+func whole() promotion.Record {
+	at, zone := issued.Add(1500*time.Millisecond), time.FixedZone("", 7200)
+	r := about(promotion.RecordLand, devCheckout, "1.0.0")
+	r.Announced, r.Authorized = "sha256:a", "sha256:b"
+	r.Files = []promotion.RecordFile{{Path: "environments/dev/kustomization.yaml", Before: commitA, After: commitB}}
+	r.Events = []promotion.RecordEvent{{Event: "release", Delivery: "1-2", At: at.In(zone), Publisher: "acme/checkout", PublisherID: 9, Sender: promotion.Person{ID: 3, Login: "carol"}, Digest: digestOf("1.0.0"), SourceRepository: "acme/checkout", SourceCommit: string(commitA)}}
+	r.Approvals = []promotion.RecordApproval{{Person: promotion.Person{ID: 1, Login: "ada"}, Permission: "admin", Teams: []string{"acme/sre"}, Commit: commitA, Review: 77, At: at}}
+	r.Gates[0].ObservedAt = at
+	r.Inputs = []promotion.RecordInput{{URI: "oci://ghcr.io/acme/checkout", Digest: string(digestOf("attestation")), Verifier: "cosign", Result: "PASSED"}}
+	r.Facts = &promotion.RecordFacts{
+		Version: 1, Now: at.In(zone), Repository: promotion.Repository{ID: 42, Owner: "acme", Name: "gitops"}, Rules: promotion.BranchRules{Known: true}, Holds: []string{"held"},
+		PullRequest:  &promotion.PullRequestFacts{Number: 3, Head: commitA, Reviews: []promotion.ReviewFacts{{ID: 1, State: "approved", At: at, Access: &promotion.Access{Permission: "write"}}}, Checks: []promotion.CheckFacts{{Name: "ci", At: at}}},
+		Predecessors: []promotion.PredecessorFacts{{Environment: "dev", Landed: at, SettledAt: at, SoakEnds: at, Health: []promotion.HealthReading{{Status: promotion.StatusPass, At: at, Since: at}}}},
+		Quarantined:  &promotion.Bar{Scope: "x", At: at}, Freezes: []promotion.Bar{{Scope: "+all", At: at, Until: at}},
+	}
+	r.Window = &promotion.RecordWindow{Began: at, Ended: at, Since: at, By: "x", Soak: time.Minute, Readings: []promotion.HealthReading{{At: at, Since: at}}}
+	return r
 }
 
 func TestWhatIsEncodedIsDecoded(t *testing.T) {

@@ -266,6 +266,7 @@ func place(st *promotion.LedgerState, path string, entries []promotion.LedgerEnt
 	switch e.Record.Kind {
 	case promotion.RecordLand, promotion.RecordAdopt:
 		if path == RangePath {
+			st.Range = &e
 			return nil
 		}
 		live := promotion.LiveEntry{Land: e}

@@ -142,11 +142,11 @@ func (p *pass) head(ctx context.Context, pair promotion.Pair, r *promotion.Recor
 	case own.Tree != promised(r):
 		st.Problem = fmt.Sprintf("commit %s does not hold the tree that was proposed", own.Hash.Short())
 	case len(c.Parents) == 2:
-		clean, err := p.cleanMerge(ctx, r, c)
+		files, clean, err := p.cleanMerge(ctx, r, c)
 		if err != nil {
 			return st, err
 		}
-		st.Ours = clean
+		st.Ours, st.Files = clean, files
 		if !clean {
 			st.Problem = fmt.Sprintf("merge %s changes more than the promotion; it is merged by hand", c.Hash.Short())
 			st.Committers = append(st.Committers, c.Author.Name)
@@ -183,15 +183,15 @@ func (p *pass) conflicts(pair promotion.Pair, r *promotion.Record) bool {
 
 // cleanMerge reports whether a merge of the base into rung's head ("Update
 // branch") is just that: the merged base commit with the promotion's places
-// applied, and nothing else.
-func (p *pass) cleanMerge(ctx context.Context, r *promotion.Record, c gitrepo.Commit) (bool, error) {
+// applied, and nothing else; then the promotion's files are those of the merge.
+func (p *pass) cleanMerge(ctx context.Context, r *promotion.Record, c gitrepo.Commit) ([]promotion.RecordFile, bool, error) {
 	_, relation, err := p.Git.CatchUp(ctx, c.Parents[1], p.s.Base.Head)
 	if err != nil || relation != gitrepo.Ahead && relation != gitrepo.Same {
-		return false, err
+		return nil, false, err
 	}
 	base, err := p.Git.Commit(ctx, c.Parents[1])
 	if err != nil {
-		return false, err
+		return nil, false, err
 	}
 	byPath := map[string][]promotion.PlaceChange{}
 	var paths []string
@@ -203,19 +203,21 @@ func (p *pass) cleanMerge(ctx context.Context, r *promotion.Record, c gitrepo.Co
 	}
 	files, err := p.Git.ReadFiles(ctx, base.Tree, paths)
 	if err != nil {
-		return false, err
+		return nil, false, err
 	}
 	edits := map[string]gitrepo.FileChange{}
+	var changed []promotion.RecordFile
 	for _, path := range paths {
 		applied, err := manifest.Apply(path, files[path], manifest.Artifacts(&p.s.Pipeline), byPath[path])
 		if err != nil {
-			return false, nil //nolint:nilerr // what does not apply is no clean merge
+			return nil, false, nil //nolint:nilerr // what does not apply is no clean merge
 		}
 		edits[path] = gitrepo.FileChange{Data: applied}
+		changed = append(changed, promotion.RecordFile{Path: path, Before: ledger.BlobHash(files[path]), After: ledger.BlobHash(applied)})
 	}
 	tree, err := p.Git.Rewrite(ctx, base.Tree, edits)
-	if err != nil {
-		return false, err
+	if err != nil || tree != c.Tree {
+		return nil, false, err
 	}
-	return tree == c.Tree, nil
+	return changed, true, nil
 }

@@ -19,6 +19,7 @@ import (
 const (
 	maxTags      = 2000
 	maxResolved  = 5
+	maxForetold  = 3 // both together are what ledger.KeepAnnounced keeps
 	maxHistory   = 20
 	maxServed    = 5
 	defaultPoll  = 10 * time.Minute
@@ -105,11 +106,17 @@ func (p *pass) ask(ctx context.Context, spec *promotion.ArtifactSpec, last promo
 	tags, err := p.Registry.Versions(ctx, spec.Image, maxTags)
 	if err != nil {
 		last.Error, last.At = err.Error(), p.s.Now
+		var served []promotion.Version
+		for _, r := range last.Releases {
+			served = append(served, r.Version)
+		}
+		last.Announced = p.foretold(spec, rule, served, live)
 		return last
 	}
+	served := slices.Clone(tags)
 	tags = slices.DeleteFunc(tags, func(v promotion.Version) bool { return !rule.Matches(v) })
 	slices.SortFunc(tags, func(a, b promotion.Version) int { return rule.Compare(b, a) })
-	answer := promotion.Availability{At: p.s.Now}
+	answer := promotion.Availability{At: p.s.Now, Announced: p.foretold(spec, rule, served, live)}
 	for i, v := range tags {
 		if i >= maxResolved || i > 0 && below(rule, v, live) {
 			break
@@ -144,6 +151,10 @@ func (p *pass) announce(spec *promotion.ArtifactSpec, r *promotion.Release) {
 			continue
 		}
 		r.Cause = promotion.Cause{Kind: "event", ID: h.Delivery, At: h.At}
+		r.Events = append(r.Events, promotion.RecordEvent{
+			Event: h.Event, Delivery: h.Delivery, At: h.At, Publisher: h.Publisher, PublisherID: h.PublisherID, Sender: h.Sender, Digest: h.Digest,
+			SourceRepository: h.Source.Repository, SourceCommit: string(h.Source.Commit),
+		})
 		if h.Source != (hint.Source{}) {
 			r.SourceRepository, r.SourceCommit = h.Source.Repository, string(h.Source.Commit)
 		}
@@ -151,6 +162,26 @@ func (p *pass) announce(spec *promotion.ArtifactSpec, r *promotion.Release) {
 			r.Causers = append(r.Causers, h.Sender)
 		}
 	}
+}
+
+// foretold are the newest versions that events told of and the registry does not
+// serve: who announced them is remembered until it does.
+func (p *pass) foretold(spec *promotion.ArtifactSpec, rule *pipeline.Versions, served, live []promotion.Version) []promotion.Release {
+	var versions []promotion.Version
+	for _, h := range p.mem.told {
+		names := h.Artifact == spec.Name || h.Artifact == "" && h.Image == spec.Image
+		if names && h.By(p.Repository.ID, spec.Publishers) && rule.Matches(h.Version) && !below(rule, h.Version, live) && !slices.Contains(served, h.Version) && !slices.Contains(versions, h.Version) {
+			versions = append(versions, h.Version)
+		}
+	}
+	slices.SortFunc(versions, func(a, b promotion.Version) int { return rule.Compare(b, a) })
+	var releases []promotion.Release
+	for _, v := range versions[:min(len(versions), maxForetold)] {
+		r := promotion.Release{Version: v}
+		p.announce(spec, &r)
+		releases = append(releases, r)
+	}
+	return releases
 }
 
 // history reads earlier releases where a decision needs them: what is live has

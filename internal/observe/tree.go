@@ -115,9 +115,10 @@ type fileRead struct {
 // places finds the pairs' places in the base head's files.
 func (p *pass) places(ctx context.Context) error {
 	p.s.Places = map[promotion.Pair][]promotion.Place{}
+	p.s.Blobs = map[string]promotion.Hash{}
 	p.s.PlaceProblems = map[promotion.Environment]string{}
 	for _, env := range p.s.Pipeline.Environments {
-		places, problem, err := p.placesOf(ctx, p.s.Base.Tree, &env)
+		places, problem, err := p.placesOf(ctx, &env)
 		if err != nil {
 			return err
 		}
@@ -131,10 +132,10 @@ func (p *pass) places(ctx context.Context) error {
 	return nil
 }
 
-// placesOf finds the places under one environment of a tree. problem is the
+// placesOf finds the places under one environment of the base head. problem is the
 // first file that could not be read safely.
-func (p *pass) placesOf(ctx context.Context, tree promotion.Hash, env *promotion.EnvironmentSpec) (map[promotion.Pair][]promotion.Place, string, error) {
-	files, err := p.Git.WalkInto(ctx, tree, env.Near)
+func (p *pass) placesOf(ctx context.Context, env *promotion.EnvironmentSpec) (map[promotion.Pair][]promotion.Place, string, error) {
+	files, err := p.Git.WalkInto(ctx, p.s.Base.Tree, env.Near)
 	if err != nil {
 		return nil, "", err
 	}
@@ -166,6 +167,7 @@ func (p *pass) placesOf(ctx context.Context, tree promotion.Hash, env *promotion
 			place := found.Place
 			place.Path = f.Path
 			places[pair] = append(places[pair], place)
+			p.s.Blobs[f.Path] = f.Hash
 		}
 	}
 	return places, problem, nil
@@ -338,6 +340,35 @@ func (p *pass) changes(ctx context.Context) error {
 	if len(p.mem.exact) > 5000 {
 		clear(p.mem.exact)
 	}
+	return p.rulesOfLandings(ctx)
+}
+
+// rulesOfLandings reads the configuration that stood before what landed, where it
+// has changed by that commit or since: it is what a landing is judged by.
+func (p *pass) rulesOfLandings(ctx context.Context) error {
+	governed := false
+	for i := len(p.s.Base.Changes) - 1; i >= 0; i-- {
+		c := &p.s.Base.Changes[i]
+		governed = governed || c.Governs
+		if !governed || len(c.Exact) == 0 || len(c.Parents) == 0 {
+			continue
+		}
+		parent, err := p.Git.Commit(ctx, c.Parents[0])
+		if err != nil {
+			return err
+		}
+		paths, _, err := p.configFiles(ctx, parent.Tree)
+		if err != nil {
+			return err
+		}
+		result, policies, err := p.readConfig(ctx, parent.Tree, paths)
+		if err != nil {
+			return err
+		}
+		if result.Pipeline != nil {
+			c.Rules = &promotion.Rules{Pipeline: *result.Pipeline, Problems: result.Problems, Policies: policies}
+		}
+	}
 	return nil
 }
 
@@ -397,6 +428,7 @@ func (p *pass) change(ctx context.Context, c *gitrepo.Commit, before promotion.H
 	if err := p.placeChanges(ctx, by, touched, out.Places); err != nil {
 		return out, err
 	}
+	out.Files = filesOf(out.Places, touched)
 	if err := p.exact(ctx, by, touched, &out); err != nil {
 		return out, err
 	}
@@ -441,6 +473,19 @@ func (p *pass) placeChanges(ctx context.Context, by rules, touched []gitrepo.Cha
 		})
 	}
 	return nil
+}
+
+// filesOf are the blobs of the changed files that hold each pair's places.
+func filesOf(places map[promotion.Pair][]promotion.PlaceChange, touched []gitrepo.Change) map[promotion.Pair][]promotion.RecordFile {
+	files := map[promotion.Pair][]promotion.RecordFile{}
+	for pair, list := range places {
+		for _, d := range touched {
+			if slices.ContainsFunc(list, func(c promotion.PlaceChange) bool { return c.Path == d.Path }) {
+				files[pair] = append(files[pair], promotion.RecordFile{Path: d.Path, Before: d.Before.Hash, After: d.After.Hash})
+			}
+		}
+	}
+	return files
 }
 
 type artifactPlace struct {

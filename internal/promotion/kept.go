@@ -1,6 +1,10 @@
 package promotion
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"slices"
 	"time"
 )
@@ -147,4 +151,20 @@ func (b *Bar) canonical() *Bar {
 	c := *b
 	c.At, c.Until = Second(b.At), Second(b.Until)
 	return &c
+}
+
+// Digest is the sha256 of the facts document, as DigestOf says.
+func (f *Facts) Digest() string { return DigestOf(f) }
+
+// DigestOf is "sha256:" and the SHA-256 of a value as compact JSON without HTML
+// escapes; empty for what can't be written as JSON.
+func DigestOf(v any) string {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if enc.Encode(v) != nil {
+		return ""
+	}
+	sum := sha256.Sum256(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
+	return "sha256:" + hex.EncodeToString(sum[:])
 }

@@ -74,6 +74,8 @@ type Snapshot struct {
 
 	// Places are the spots of each pair in the base head's files.
 	Places map[Pair][]Place `json:"places,omitempty"`
+	// Blobs are the blobs of the files that hold those places, by path.
+	Blobs map[string]Hash `json:"blobs,omitempty"`
 	// PlaceProblems are files under an environment that could not be read.
 	PlaceProblems map[Environment]string `json:"placeProblems,omitempty"`
 
@@ -141,12 +143,18 @@ type BaseChange struct {
 	Author string `json:"author,omitempty"`
 	// Places are the artifact places that it changed.
 	Places map[Pair][]PlaceChange `json:"places,omitempty"`
+	// Files are the blobs of the files that hold those places.
+	Files map[Pair][]RecordFile `json:"files,omitempty"`
 	// Environments are the environments in whose directories it changed
 	// anything.
 	Environments []Environment `json:"environments,omitempty"`
 	// Governs is true when it changed configuration, policies, CODEOWNERS or
 	// a workflow.
 	Governs bool `json:"governs,omitempty"`
+	// Rules are the configuration at the first parent, where something landed
+	// and the configuration has changed by or since this commit; nil: it is the
+	// base head's, or could not be used.
+	Rules *Rules `json:"rules,omitempty"`
 	// Exact holds the pairs whose open promotion, re-applied to the first
 	// parent's bytes, gives exactly this commit's bytes under the
 	// environments.
@@ -159,6 +167,14 @@ type BaseChange struct {
 	// reviews that stood when it was merged; for changes by hand only.
 	OpenedBy  Person           `json:"openedBy,omitzero"`
 	Approvals []RecordApproval `json:"approvals,omitempty"`
+}
+
+// Rules are a configuration as it was at a commit: what Snapshot holds of the base
+// head.
+type Rules struct {
+	Pipeline Pipeline          `json:"pipeline"`
+	Problems []ConfigProblem   `json:"problems,omitempty"`
+	Policies map[string][]byte `json:"-"`
 }
 
 // LedgerEntry is one record with its place in the ledger.
@@ -190,11 +206,14 @@ type LedgerState struct {
 	Live map[Pair]LiveEntry `json:"live,omitempty"`
 	// History are the pair's earlier lands and adopts, newest first, the
 	// present one left out, as far back as observe walked.
-	History    map[Pair][]LiveEntry       `json:"history,omitempty"`
-	Open       map[Pair]LedgerEntry       `json:"open,omitempty"`
-	Quarantine map[Digest]LedgerEntry     `json:"quarantine,omitempty"`
-	Freezes    map[string]LedgerEntry     `json:"freezes,omitempty"`
-	Announced  map[Artifact][]LedgerEntry `json:"announced,omitempty"`
+	History    map[Pair][]LiveEntry   `json:"history,omitempty"`
+	Open       map[Pair]LedgerEntry   `json:"open,omitempty"`
+	Quarantine map[Digest]LedgerEntry `json:"quarantine,omitempty"`
+	Freezes    map[string]LedgerEntry `json:"freezes,omitempty"`
+	// Announced are the newest announcements of each artifact.
+	Announced map[Artifact][]LedgerEntry `json:"announced,omitempty"`
+	// Range is the newest adopt of a range of configuration commits.
+	Range *LedgerEntry `json:"range,omitempty"`
 
 	// Trust is the rotate record that put the trust list in force; nil while the
 	// release key is its own root.
@@ -236,6 +255,9 @@ type HeadState struct {
 	Problem string `json:"problem,omitempty"`
 	// Ledger is the ledger commit that the head cites.
 	Ledger Hash `json:"ledger,omitempty"`
+	// Files are the blobs of the promotion's files, where the head is not
+	// rung's own commit but its clean merge with the base.
+	Files []RecordFile `json:"files,omitempty"`
 	// Committers are the mail names of others who committed to it.
 	Committers []string `json:"committers,omitempty"`
 	// Conflicts is true when the promotion's places no longer hold the
@@ -305,6 +327,9 @@ type Availability struct {
 	// Releases match the artifact's version rule, newest first, with their
 	// digests resolved as far as they were needed.
 	Releases []Release `json:"releases,omitempty"`
+	// Announced are versions that events told of and the registry does not
+	// serve yet, newest first: without digests, only to be remembered.
+	Announced []Release `json:"announced,omitempty"`
 	// Error says why the registry could not be read; the last good answer
 	// stays in Releases.
 	Error string    `json:"error,omitempty"`
@@ -317,11 +342,13 @@ type Release struct {
 	// Digest is empty while it is not resolved.
 	Digest   Digest   `json:"digest,omitempty"`
 	Children []Digest `json:"children,omitempty"`
-	// Causers and Cause are who and what announced it.
-	Causers          []Person `json:"causers,omitempty"`
-	Cause            Cause    `json:"cause,omitzero"`
-	SourceRepository string   `json:"sourceRepository,omitempty"`
-	SourceCommit     string   `json:"sourceCommit,omitempty"`
+	// Causers and Cause are who and what announced it, Events the events that
+	// did, oldest first.
+	Causers          []Person      `json:"causers,omitempty"`
+	Cause            Cause         `json:"cause,omitzero"`
+	Events           []RecordEvent `json:"events,omitempty"`
+	SourceRepository string        `json:"sourceRepository,omitempty"`
+	SourceCommit     string        `json:"sourceCommit,omitempty"`
 }
 
 // Command is one slash command as it came in.

@@ -30,6 +30,8 @@ type Verdict struct {
 	// Rules are the results of a policy, rule by rule; other gates leave it
 	// empty.
 	Rules []RuleResult `json:"rules,omitempty"`
+	// Inputs are the attestations that the gate checked; most check none.
+	Inputs []RecordInput `json:"inputs,omitempty"`
 }
 
 // Evidence is one observed thing that a verdict stands on.

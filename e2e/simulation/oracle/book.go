@@ -27,6 +27,7 @@ type record struct {
 		Version string `json:"version"`
 		Digest  string `json:"digest"`
 	} `json:"artifact"`
+	Announced   string `json:"announced"`
 	Restores    string `json:"restores"`
 	Reverts     string `json:"reverts"`
 	PullRequest struct {
@@ -88,12 +89,15 @@ type book struct {
 	landed  map[string]*record   // by promotion id
 	restore map[string]*record   // lands and adopts by statement
 	causes  map[string][]*record // commands, by comment id and kind
+
+	announced map[string]*record // by statement
 }
 
 func newBook() *book {
 	return &book{
 		open: map[string]*record{}, live: map[string]*record{}, good: map[string]bool{}, bars: map[string]*record{},
 		freezes: map[string]*record{}, landed: map[string]*record{}, restore: map[string]*record{}, causes: map[string][]*record{},
+		announced: map[string]*record{},
 	}
 }
 
@@ -228,8 +232,11 @@ func (o *Oracle) ledgerCommit(id string) []string {
 	}
 	o.compare(id, groups, fresh)
 	for _, path := range removed {
-		// Landing closes what was open; nothing else may vanish.
-		if !slices.ContainsFunc(fresh, func(r *record) bool { return r.Kind == "land" && path == "open/"+r.pair()+".intoto.jsonl" }) {
+		// Landing closes what was open, an announcement makes an older one go;
+		// nothing else may vanish.
+		if !slices.ContainsFunc(fresh, func(r *record) bool {
+			return r.Kind == "land" && path == "open/"+r.pair()+".intoto.jsonl" || r.Kind == "announce" && strings.HasPrefix(path, "announced/"+r.Artifact.Name+"/")
+		}) {
 			o.Report("6 records", "%.10s removes %s", id, path)
 		}
 	}
@@ -356,7 +363,7 @@ func (o *Oracle) enter(r *record) string {
 	before := b.open[r.pair()]
 	learnt := r.Kind == "propose" && before != nil && before.Kind != "withdraw" && before.Promotion == r.Promotion &&
 		before.Artifact.Digest == r.Artifact.Digest && len(r.Causers) > len(before.Causers)
-	if !learnt {
+	if !learnt && r.Kind != "announce" {
 		o.told++
 	}
 	switch r.Kind {
@@ -393,6 +400,8 @@ func (o *Oracle) enter(r *record) string {
 		o.commanded(r)
 		b.freezes[r.Scope] = r
 		word = r.Kind + " " + r.Scope
+	case "announce":
+		b.announced[r.statement] = r
 	default:
 		o.Report("6 records", "a record of kind %q", r.Kind)
 	}

@@ -48,11 +48,29 @@ func (o *Oracle) onboarded(head string) {
 
 // proposed judges a propose record as it is written.
 func (o *Oracle) proposed(r *record) {
+	if r.Announced != "" && r.Restores == "" {
+		o.announced(r)
+	}
 	if r.Restores != "" {
 		o.restored(r)
 	}
 	if r.Reverts != "" {
 		o.reverted(r)
+	}
+}
+
+// announced checks that a promotion stands on the announcement of its own version,
+// and that whoever announced it is held to have caused it.
+func (o *Oracle) announced(r *record) {
+	by := o.book.announced[r.Announced]
+	if by == nil || by.Artifact.Name != r.Artifact.Name || by.Artifact.Version != r.Artifact.Version {
+		o.Report("6 records", "the propose of %s %s cites %s, which does not announce it", r.pair(), r.Artifact.Version, r.Announced)
+		return
+	}
+	for _, c := range by.Causers {
+		if !slices.Contains(r.Causers, c) {
+			o.Report("1 gates", "%s announced %s %s and is left out of who caused it in %s", c.Login, r.Artifact.Name, r.Artifact.Version, r.Environment)
+		}
 	}
 }
 

@@ -176,7 +176,7 @@ func (t *tally) add(r promotion.ReviewFacts) {
 		t.evidence = append(t.evidence, promotion.Evidence{Name: who, Value: "requested changes", At: r.At})
 		return
 	}
-	t.counting = append(t.counting, promotion.RecordApproval{Person: r.Author, Permission: r.Access.Permission, Teams: teams, Commit: r.Commit})
+	t.counting = append(t.counting, promotion.RecordApproval{Person: r.Author, Permission: r.Access.Permission, Teams: teams, Commit: r.Commit, Review: r.ID, At: r.At})
 	t.evidence = append(t.evidence, promotion.Evidence{Name: who, Value: "approved with " + r.Access.Permission + " permission", At: r.At})
 }
 

@@ -113,6 +113,23 @@ func SoakEnds(spec promotion.EnvironmentSpec, artifact promotion.Artifact, lande
 	return healthySince.Add(spec.Soak)
 }
 
+// Since is since when a release has been what Settle says of it: failing, by the
+// source that is named, or healthy, with the source that was the last to become
+// so, or none where the landing itself came last.
+func Since(spec promotion.EnvironmentSpec, artifact promotion.Artifact, landedAt, now time.Time, readings []promotion.HealthReading) (time.Time, string) {
+	since, by := landedAt, ""
+	for _, source := range Applicable(spec, artifact) {
+		s := judge(source, landedAt, now, readings)
+		if s.bad {
+			return s.since, s.name
+		}
+		if s.status == promotion.StatusPass && s.since.After(since) {
+			since, by = s.since, s.name
+		}
+	}
+	return since, by
+}
+
 // Applicable are the environment's sources that speak of the artifact, in the
 // order of the configuration.
 func Applicable(spec promotion.EnvironmentSpec, artifact promotion.Artifact) []promotion.HealthSource {
