@@ -16,7 +16,12 @@ const policiesDirectory = "policies"
 type configuration struct {
 	*objects
 	pipelines map[string]*promotion.Pipeline
-	found     map[fileKey][]manifest.Found
+	byTree    generations[oid, *promotion.Pipeline]
+	found     generations[fileKey, []manifest.Found]
+	// outlines are files as they stood once, with the zero blob in their key: other
+	// states of them that differ in versions alone need no parsing. Nil for files
+	// that have none.
+	outlines map[fileKey]*manifest.Outline
 }
 
 // fileKey is a file's bytes at a path, read with one configuration.
@@ -27,12 +32,26 @@ type fileKey struct {
 }
 
 func newConfiguration(o *objects) *configuration {
-	return &configuration{objects: o, pipelines: map[string]*promotion.Pipeline{}, found: map[fileKey][]manifest.Found{}}
+	return &configuration{
+		objects: o, pipelines: map[string]*promotion.Pipeline{}, byTree: newGenerations[oid, *promotion.Pipeline](maxCached / 2),
+		found: newGenerations[fileKey, []manifest.Found](maxCached / 2), outlines: map[fileKey]*manifest.Outline{},
+	}
 }
 
 // pipelineAt is what rung.yaml and rung.d of a tree say; nil where they can't
 // be used.
 func (c *configuration) pipelineAt(tree oid) (*promotion.Pipeline, error) {
+	if p, known := c.byTree.get(tree); known {
+		return p, nil
+	}
+	p, err := c.readPipeline(tree)
+	if err == nil {
+		c.byTree.put(tree, p, 1)
+	}
+	return p, err
+}
+
+func (c *configuration) readPipeline(tree oid) (*promotion.Pipeline, error) {
 	root, err := c.lookup(tree, pipeline.RootFile)
 	if err != nil || !root.regular() {
 		return nil, err
@@ -91,22 +110,40 @@ func (c *configuration) places(path string, e entry, p *promotion.Pipeline) ([]m
 		return nil, nil
 	}
 	key := fileKey{path, e.id, p.Digest}
-	if found, known := c.found[key]; known {
+	if found, known := c.found.get(key); known {
 		return found, nil
 	}
 	data, err := c.read(e.id, kindBlob)
 	if err != nil {
 		return nil, err
 	}
+	found := c.placesIn(path, data, p)
+	c.found.put(key, found, 1)
+	return found, nil
+}
+
+// placesIn finds the artifacts' places in a file's bytes.
+func (c *configuration) placesIn(path string, data []byte, p *promotion.Pipeline) []manifest.Found {
+	key := fileKey{path: path, config: p.Digest}
+	o, known := c.outlines[key]
+	if found, ok := o.Find(data); ok {
+		return found
+	}
+	if !known || o != nil {
+		if len(c.outlines) >= maxCached {
+			clear(c.outlines)
+		}
+		o, _ = manifest.NewOutline(path, data, manifest.Artifacts(p))
+		c.outlines[key] = o
+		if found, ok := o.Find(data); ok {
+			return found
+		}
+	}
 	report, err := manifest.Find(path, data, manifest.Artifacts(p))
 	if err != nil {
-		report.Found = nil
+		return nil
 	}
-	if len(c.found) >= maxCached {
-		clear(c.found)
-	}
-	c.found[key] = report.Found
-	return report.Found, nil
+	return report.Found
 }
 
 // placeChanges compares the places of changed files under the environments.

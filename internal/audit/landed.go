@@ -119,6 +119,10 @@ func (b *baseWalk) exact(touched []change, places []promotion.PlaceChange, p *pr
 		if err != nil {
 			return "", "", err
 		}
+		if b.outlines[fileKey{path: ch.path, config: p.Digest}].Applied(before, after, changes) {
+			delete(byPath, ch.path)
+			continue
+		}
 		applied, err := manifest.Apply(ch.path, before, manifest.Artifacts(p), changes)
 		if err != nil {
 			return ChangeMismatch, err.Error(), nil //nolint:nilerr // what does not apply is the finding

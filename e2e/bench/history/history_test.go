@@ -29,7 +29,7 @@ func TestHistoryHolds(t *testing.T) {
 		t.Fatal(err)
 	}
 	if report.ExitCode() != 0 || !report.OK {
-		t.Fatalf("%s: %+v", &report, report.Findings)
+		t.Fatalf("%s, of them %+v", &report, report.Findings[0])
 	}
 	if report.Promotions != w.Promotions || report.Rollbacks != w.Rollbacks || report.Records != w.Records || len(report.ByHand) != w.ByHand || report.Configuration != w.Ranges {
 		t.Errorf("verify says %s of %+v", &report, w)

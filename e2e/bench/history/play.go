@@ -177,9 +177,11 @@ func (p *play) remember(e promotion.LedgerEntry) {
 	p.state.IssuedAt = e.Record.IssuedAt
 	switch e.Record.Kind {
 	case promotion.RecordAdopt, promotion.RecordLand:
-		if e.Record.Artifact != nil {
-			p.state.Live[pair] = promotion.LiveEntry{Land: e}
+		if e.Record.Artifact == nil {
+			p.state.Range = &e
+			return
 		}
+		p.state.Live[pair] = promotion.LiveEntry{Land: e}
 		if e.Record.Kind == promotion.RecordLand {
 			delete(p.state.Open, pair)
 		}

@@ -78,7 +78,7 @@ func (p *play) propose(ctx context.Context, steps []*step) error {
 		id := sha256.Sum256([]byte(fmt.Sprint(s.pair, s.value, s.number)))
 		records = append(records, promotion.Record{
 			Kind: promotion.RecordPropose, Promotion: hex.EncodeToString(id[:8]), Environment: s.pair.Environment, Artifact: subject(s.pair.Artifact, s.value),
-			From: s.from, Restores: s.restores, Places: s.places, PullRequest: &promotion.RecordPullRequest{Tree: s.tree, After: after},
+			From: s.from, Restores: s.restores, Places: s.places, Files: p.files(s, p.base, text), PullRequest: &promotion.RecordPullRequest{Tree: s.tree, After: after},
 			Actor: s.actor, Cause: s.cause, Causers: s.causers,
 		})
 	}
@@ -112,6 +112,7 @@ func (p *play) authorize(ctx context.Context, steps []*step) error {
 		r := s.open.Record
 		r.Kind, r.Previous = promotion.RecordAuthorize, nil
 		p.judged(&r, s)
+		r.Facts = p.facts(s)
 		records = append(records, r)
 	}
 	entries, err := p.pass(ctx, records...)
@@ -123,42 +124,17 @@ func (p *play) authorize(ctx context.Context, steps []*step) error {
 	return err
 }
 
-// judged fills in what the gates said.
-func (p *play) judged(r *promotion.Record, s *step) {
-	r.Base = promotion.RecordBase{Ref: "refs/heads/main", Judged: p.base}
-	r.IssuedAt = p.now
-	r.PullRequest = &promotion.RecordPullRequest{Number: s.number, Head: s.head, Tree: s.tree}
-	pass := func(gate, sentence string, evidence ...promotion.Evidence) {
-		r.Gates = append(r.Gates, promotion.RecordGate{Gate: gate, Status: promotion.StatusPass, Sentence: sentence, Evidence: evidence})
-	}
-	r.Gates, r.Policies, r.Approvals = nil, nil, nil
-	pass("hold", "nothing outside the gates holds it")
-	if s.from != nil {
-		pass("predecessor", fmt.Sprintf("%s %s settled good in %s", s.pair.Artifact, s.value.Version, s.from.Environment), promotion.Evidence{Name: string(s.from.Environment), Value: s.from.Statement})
-	}
-	pass("quarantine", "the digest is not quarantined")
-	var evidence []promotion.Evidence
-	for _, path := range policies(s.pair.Environment) {
-		digest := ledger.Digest(p.store.objects[p.fileAt(path)])
-		evidence = append(evidence, promotion.Evidence{Name: path, Value: digest})
-		r.Policies = append(r.Policies, promotion.RecordPolicy{
-			Path: path, Digest: digest, Engine: "kyverno-json v0.0.4-0.20240730143747-aade3d42fc0e",
-			Rules: []promotion.RuleResult{{Policy: path, Rule: "pinned", Status: promotion.StatusPass}},
-		})
-	}
-	pass("policy", "policies/digest.yaml allows it", evidence...)
-	if s.pair.Environment == "prod-eu" && s.restores == "" {
-		r.Approvals = []promotion.RecordApproval{{Person: alice, Permission: "write", Commit: s.head}}
-		pass("approval", "alice approved it", promotion.Evidence{Name: "alice", Value: string(s.head)})
-	}
-	pass("head", fmt.Sprintf("head %s is what rung made and can be merged", s.head.Short()), promotion.Evidence{Name: "head", Value: string(s.head)}, promotion.Evidence{Name: "mergeable", Value: "mergeable"})
-	pass("checks", "the base branch requires no other check")
-	pass("rules", "the base branch's rules let it be merged", promotion.Evidence{Name: "merge methods", Value: "merge, squash, rebase"})
+// files is the file that a step changes, before and after.
+func (p *play) files(s *step, base promotion.Hash, text string) []promotion.RecordFile {
+	path := kustomization(s.pair.Environment)
+	return []promotion.RecordFile{{Path: path, Before: p.blobAt(base, path), After: ledger.BlobHash([]byte(text))}}
 }
 
 // fileAt is the blob that stands at a path of the base head.
-func (p *play) fileAt(path string) promotion.Hash {
-	at := p.store.commits[p.base].Tree
+func (p *play) fileAt(path string) promotion.Hash { return p.blobAt(p.base, path) }
+
+func (p *play) blobAt(base promotion.Hash, path string) promotion.Hash {
+	at := p.store.commits[base].Tree
 	for part := range strings.SplitSeq(path, "/") {
 		for _, n := range p.store.nodes(at) {
 			if n.name == part {
@@ -195,9 +171,8 @@ func (p *play) merge(ctx context.Context, steps []*step) error {
 			return err
 		}
 		r := s.open.Record
-		r.Kind, r.Previous, r.Places = promotion.RecordLand, nil, places
-		p.judged(&r, s)
-		r.Base.Judged = first
+		r.Kind, r.Previous, r.Places, r.Facts, r.Authorized = promotion.RecordLand, nil, places, nil, s.open.Statement
+		r.Files, r.IssuedAt, r.Base.Judged = p.files(s, first, text), p.now, first
 		r.Actor, r.Cause = rung, promotion.Cause{Kind: "merge", ID: string(p.base), At: p.now}
 		r.Landed = &promotion.RecordLanded{Commit: p.base, FirstParent: first, Method: "merge"}
 		records = append(records, r)
@@ -210,23 +185,4 @@ func (p *play) merge(ctx context.Context, steps []*step) error {
 	}
 	_, err := p.pass(ctx, records...)
 	return err
-}
-
-// settle is the end of a release's verification.
-func (p *play) settle(pair promotion.Pair, outcome string) promotion.Record {
-	land := p.state.Live[pair].Land.Record
-	health := promotion.RecordGate{
-		Gate: "health", Status: promotion.StatusPass, Sentence: fmt.Sprintf("%s has been healthy in %s for 30m, since %s UTC", pair.Artifact, pair.Environment, p.now.Format("15:04")),
-		Evidence: []promotion.Evidence{{
-			Name: "https://apps.example.com/{environment}/" + string(pair.Artifact) + "/healthz", Value: "pass (200 OK)",
-			URL: fmt.Sprintf("https://apps.example.com/%s/%s/healthz", pair.Environment, pair.Artifact), At: p.now,
-		}},
-	}
-	if outcome == promotion.SettledBad {
-		health.Status, health.Sentence, health.Evidence[0].Value = promotion.StatusFail, fmt.Sprintf("%s fails in %s", pair.Artifact, pair.Environment), "fail (503 Service Unavailable)"
-	}
-	return promotion.Record{
-		Kind: promotion.RecordSettle, Promotion: land.Promotion, Environment: pair.Environment, Artifact: land.Artifact, Actor: rung,
-		Cause: promotion.Cause{Kind: "health", At: p.now}, Gates: []promotion.RecordGate{health}, Outcome: outcome, Reason: health.Sentence,
-	}
 }
