@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -177,13 +178,25 @@ func doAgent(ctx context.Context, w *world, args []string) (map[string]string, e
 	return doSetting(ctx, w, []string{"RUNG_SIGNING_KEY=", "RUNG_SIGNING_KEY_AGENT=@" + args[0] + ".pub", "SSH_AUTH_SOCK=" + socket})
 }
 
-// TestTheStockCheckOutlivesTheKey: the commands in a pull request's body hold after
-// its key was replaced, and so do those of a pull request by the new key.
-func TestTheStockCheckOutlivesTheKey(t *testing.T) {
-	t.Parallel()
+// play is a world that a Go test plays in.
+type play struct {
+	*testing.T
+	ctx context.Context
+	w   *world
+}
+
+// newPlay starts a world in this process; config is its rung.yaml, empty for the
+// stories' own.
+func newPlay(t *testing.T, config string) *play {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
-	defer cancel()
+	t.Cleanup(cancel)
 	dir := t.TempDir()
+	if config != "" {
+		if err := errors.Join(os.Mkdir(filepath.Join(dir, "repo"), 0o700), os.WriteFile(filepath.Join(dir, "repo", "rung.yaml"), []byte(config), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	w, err := newWorld(ctx, dir, false)
 	t.Cleanup(func() {
 		if err := w.close(); err != nil {
@@ -193,82 +206,126 @@ func TestTheStockCheckOutlivesTheKey(t *testing.T) {
 	if err == nil {
 		err = w.startInside(ctx)
 	}
-	rung, built := binary()
-	if err = errors.Join(err, built); err != nil {
+	if err != nil {
 		t.Fatal(err)
 	}
-	do := func(what string, f func(context.Context, *world, []string) (map[string]string, error), args ...string) {
-		t.Helper()
-		if _, err := f(ctx, w, args); err != nil {
-			t.Fatalf("%s %v: %v\n%s", what, args, err, w.describe(context.WithoutCancel(ctx)))
+	p := &play{t, ctx, w}
+	p.until("recorded", "^settle")
+	return p
+}
+
+func (p *play) do(what string, args ...string) {
+	p.Helper()
+	if _, err := acts[what].do(p.ctx, p.w, args); err != nil {
+		p.Fatalf("%s %v: %v\n%s", what, args, err, p.w.describe(context.WithoutCancel(p.ctx)))
+	}
+}
+
+func (p *play) until(verb string, args ...string) {
+	p.Helper()
+	for {
+		if ok, _, err := looks[verb].see(p.ctx, p.w, args); ok && err == nil {
+			return
+		}
+		if pause(p.ctx) != nil {
+			p.Fatalf("waited in vain until %s %v\n%s", verb, args, p.w.describe(context.WithoutCancel(p.ctx)))
 		}
 	}
-	until := func(verb string, args ...string) {
-		t.Helper()
-		for {
-			if ok, _, err := looks[verb].see(ctx, w, args); ok && err == nil {
-				return
-			}
-			if pause(ctx) != nil {
-				t.Fatalf("waited in vain until %s %v\n%s", verb, args, w.describe(context.WithoutCancel(ctx)))
-			}
-		}
+}
+
+// keys runs rung keys in the world's directory.
+func (p *play) keys(args ...string) {
+	p.Helper()
+	rung, err := binary()
+	if err != nil {
+		p.Fatal(err)
 	}
-	keys := func(args ...string) {
-		t.Helper()
-		cmd := exec.CommandContext(ctx, rung, append([]string{"keys"}, args...)...) // #nosec G204 -- what was just built
-		cmd.Dir = dir
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("rung keys %v: %v\n%s", args, err, out)
-		}
+	cmd := exec.CommandContext(p.ctx, rung, append([]string{"keys"}, args...)...) // #nosec G204 -- what was just built
+	cmd.Dir = p.w.dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		p.Fatalf("rung keys %v: %v\n%s", args, err, out)
 	}
-	climb := func(version string) string {
-		t.Helper()
-		do("publish", doPublish, "checkout", version)
-		do("dispatch", doDispatch, "checkout", version, "by", "alice")
-		until("open", "prod", "checkout", version)
-		p, err := w.promotionPull(ctx, "prod", "checkout")
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, block, _ := strings.Cut(p.Body, "```bash\n")
-		block, _, closed := strings.Cut(block, "```")
-		if !closed {
-			t.Fatalf("the pull request's body has no block of commands:\n%s", p.Body)
-		}
-		do("review", doReview, "bob", "approve", fmt.Sprint(p.Number))
-		until("live", "prod", "checkout", version)
-		until("settled", "prod", "checkout", "good")
-		if err := w.settle(ctx); err != nil {
-			t.Fatal(err)
-		}
-		return block
+}
+
+// climb brings a version to prod and returns the commands in its pull request.
+func (p *play) climb(version string) (block string) {
+	p.Helper()
+	p.do("publish", "checkout", version)
+	p.do("dispatch", "checkout", version, "by", "alice")
+	p.until("open", "prod", "checkout", version)
+	pull, err := p.w.promotionPull(p.ctx, "prod", "checkout")
+	if err != nil {
+		p.Fatal(err)
 	}
-	until("recorded", "^settle")
-	before := climb("1.1.0")
-	do("signing-key", doSigningKey, "old")
-	keys("init", "--only", "release", ".")
-	git(t, dir, "clone", "-q", w.front.URL+"/"+gitops+".git", "clone")
-	keys("rotate", "clone", "--root-key", "old", "--release", "rung-release.pub", "--overlap", "1h", "-o", "trust.jsonl")
-	do("setting", doSetting, "RUNG_SIGNING_KEY=", "RUNG_SIGNING_KEY_FILE=rung-release", "RUNG_ROOT_KEYS=@old.pub", "RUNG_TRUST_FILE=trust.jsonl")
-	do("restart", doRestart)
-	until("recorded", "^rotate to trust list 1")
-	after := climb("1.2.0")
-	bare := filepath.Join(t.TempDir(), "environments.git")
-	git(t, ".", "clone", "-q", "--mirror", w.front.URL+"/"+gitops+".git", bare)
+	_, block, _ = strings.Cut(pull.Body, "```bash\n")
+	block, _, closed := strings.Cut(block, "```")
+	if !closed {
+		p.Fatalf("the pull request's body has no block of commands:\n%s", pull.Body)
+	}
+	p.do("review", "bob", "approve", fmt.Sprint(pull.Number))
+	p.until("live", "prod", "checkout", version)
+	p.until("settled", "prod", "checkout", "good")
+	if err := p.w.settle(p.ctx); err != nil {
+		p.Fatal(err)
+	}
+	return block
+}
+
+// mirror is a bare copy of the repository.
+func (p *play) mirror() string {
+	p.Helper()
+	bare := filepath.Join(p.TempDir(), "environments.git")
+	git(p.T, ".", "clone", "-q", "--mirror", p.w.front.URL+"/"+gitops+".git", bare)
+	return bare
+}
+
+// TestTheStockCheckOutlivesTheKey: the commands in a pull request's body hold after
+// its key was replaced, and so do those of a pull request by the new key.
+func TestTheStockCheckOutlivesTheKey(t *testing.T) {
+	t.Parallel()
+	p := newPlay(t, "")
+	before := p.climb("1.1.0")
+	p.do("signing-key", "old")
+	p.keys("init", "--only", "release", ".")
+	git(t, p.w.dir, "clone", "-q", p.w.front.URL+"/"+gitops+".git", "clone")
+	p.keys("rotate", "clone", "--root-key", "old", "--release", "rung-release.pub", "--overlap", "1h", "-o", "trust.jsonl")
+	p.do("setting", "RUNG_SIGNING_KEY=", "RUNG_SIGNING_KEY_FILE=rung-release", "RUNG_ROOT_KEYS=@old.pub", "RUNG_TRUST_FILE=trust.jsonl")
+	p.do("restart")
+	p.until("recorded", "^rotate to trust list 1")
+	after := p.climb("1.2.0")
+	bare := p.mirror()
 	for name, block := range map[string]string{"from before the rotation": before, "from after it": after} {
 		out, err := runBlock(t, bare, block)
-		if err != nil || verified(t, out) < 10 {
+		if err != nil || verified(t, out) < 6 {
 			t.Errorf("the block %s: %v\n%s", name, err, out)
 		}
 		if n := strings.Count(out, "(ED25519)"); n != 2 {
 			t.Errorf("the block %s shows %d fingerprints, want both keys':\n%s", name, n, out)
 		}
 	}
-	cut := filepath.Join(t.TempDir(), "cut.git")
-	git(t, ".", "clone", "-q", "--mirror", bare, cut)
-	git(t, cut, "update-ref", "refs/heads/rung/ledger", "rung/ledger~6")
-	if out, err := runBlock(t, cut, after); err == nil || !strings.Contains(out, "the ledger does not go on from ") {
+	git(t, bare, "update-ref", "refs/heads/rung/ledger", "rung/ledger~6")
+	if out, err := runBlock(t, bare, after); err == nil || !strings.Contains(out, "the ledger does not go on from ") {
 		t.Errorf("a ledger whose tail is cut passes (%v):\n%s", err, out)
+	}
+}
+
+// TestTheStockCheckOfTheForgesCommit: where GitHub makes the promotion commit, the
+// commands compare its tree with the one in the signed record.
+func TestTheStockCheckOfTheForgesCommit(t *testing.T) {
+	t.Parallel()
+	p := newPlay(t, strings.Replace(defaultConfig, "mode: merge\n", "mode: merge\ncommits: github\n", 1))
+	block := p.climb("1.1.0")
+	bare := p.mirror()
+	out, err := runBlock(t, bare, block)
+	if err != nil || verified(t, out) < 6 || !strings.Contains(out, `"tree":"`) {
+		t.Errorf("%v\n%s", err, out)
+	}
+	head := regexp.MustCompile(`rev-parse '([0-9a-f]{40})\^\{tree\}'`).FindStringSubmatch(block)
+	if head == nil {
+		t.Fatalf("the block compares no tree:\n%s", block)
+	}
+	other := strings.TrimSpace(git(t, bare, "rev-parse", "main^1"))
+	if out, err := runBlock(t, bare, strings.ReplaceAll(block, head[1], other)); err == nil {
+		t.Errorf("another commit passes for the promotion's:\n%s", out)
 	}
 }

@@ -30,6 +30,8 @@ type route struct {
 var routes = []route{
 	{"POST /repos/{owner}/{repo}/pulls", "POST pulls", opening},
 	{"POST /repos/{owner}/{repo}/check-runs", "POST check-runs", opening},
+	{"POST /repos/{owner}/{repo}/git/trees", "POST trees", opening},     // with commits: github
+	{"POST /repos/{owner}/{repo}/git/commits", "POST commits", opening}, // likewise
 	{"PATCH /repos/{owner}/{repo}/check-runs/{run}", "PATCH check-runs", step},
 	{"PUT /repos/{owner}/{repo}/pulls/{number}/merge", "PUT merge", step},
 	{"POST /graphql", "graphql", step},

@@ -41,6 +41,7 @@ type Forge interface {
 	SetCheck(ctx context.Context, repo promotion.Repository, check forge.Check, id int64) (int64, error)
 	Merge(ctx context.Context, repo promotion.Repository, number int, sha promotion.Hash, method, title, message string) (promotion.Hash, error)
 	AddComment(ctx context.Context, repo promotion.Repository, issue int, n forge.NewComment) (int64, error)
+	MakeCommit(ctx context.Context, repo promotion.Repository, n forge.NewCommit) (promotion.Hash, error)
 	React(ctx context.Context, repo promotion.Repository, comment int64, reaction string) error
 }
 
@@ -140,19 +141,22 @@ func (d *doing) push(ctx context.Context) error {
 		return nil
 	}
 	records := slices.Clone(p.Records)
-	trees := make([]promotion.Hash, len(p.Builds))
+	builds := make([]making, len(p.Builds))
 	for i, b := range p.Builds {
 		r := &records[b.Record]
-		tree, err := d.build(ctx, b, r)
+		built, err := d.build(ctx, b, r)
 		if err != nil {
 			return fmt.Errorf("build %s: %w", b.Pair, err)
 		}
-		trees[i] = tree
+		builds[i] = built
 		pr := promotion.RecordPullRequest{}
 		if r.PullRequest != nil {
 			pr = *r.PullRequest
 		}
-		pr.Tree = tree
+		pr.Tree = built.tree
+		if pr.Forge = d.s.Pipeline.Commits == promotion.CommitsGitHub; pr.Forge {
+			pr.Parent = b.Base
+		}
 		r.PullRequest = &pr
 	}
 	updates, err := d.append(ctx, records)
@@ -160,7 +164,7 @@ func (d *doing) push(ctx context.Context) error {
 		return err
 	}
 	for i, b := range p.Builds {
-		head, err := d.commit(ctx, b, records[b.Record], trees[i])
+		head, err := d.commit(ctx, b, records[b.Record], builds[i])
 		if err != nil {
 			return fmt.Errorf("build %s: %w", b.Pair, err)
 		}
@@ -205,14 +209,10 @@ func (d *doing) append(ctx context.Context, records []promotion.Record) ([]gitre
 }
 
 // commit makes the promotion commit of a build.
-func (d *doing) commit(ctx context.Context, b promotion.Build, r promotion.Record, tree promotion.Hash) (promotion.Hash, error) {
-	group := ledger.GroupOf(r, "")
-	t := ledger.Trailers{Groups: []ledger.TrailerGroup{group}, Ledger: d.commits[b.Record]}
-	who := gitrepo.Ident{Name: d.Author.Name, Email: d.Author.Email, When: d.s.Now.UTC()}
-	return d.Git.WriteCommit(ctx, gitrepo.CommitSpec{
-		Tree: tree, Parents: []promotion.Hash{b.Base}, Author: who, Committer: who,
-		Message: b.Subject + "\n\n" + t.String(), Sign: d.Signer.SignCommit,
-	})
+func (d *doing) commit(ctx context.Context, b promotion.Build, r promotion.Record, m making) (promotion.Hash, error) {
+	t := ledger.Trailers{Groups: []ledger.TrailerGroup{ledger.GroupOf(r, "")}, Ledger: d.commits[b.Record]}
+	m.message = b.Subject + "\n\n" + t.String()
+	return d.make(ctx, m)
 }
 
 // reopen opens pull requests again that somebody without the right closed.

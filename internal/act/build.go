@@ -17,10 +17,11 @@ import (
 // places changed. Every artifact's places are read back: only this promotion's
 // may differ, and they must hold what was promised. The record gets the places and
 // the files as they were found.
-func (d *doing) build(ctx context.Context, b promotion.Build, r *promotion.Record) (promotion.Hash, error) {
+func (d *doing) build(ctx context.Context, b promotion.Build, r *promotion.Record) (making, error) {
+	var none making
 	base, err := d.Git.Commit(ctx, b.Base)
 	if err != nil {
-		return "", err
+		return none, err
 	}
 	var paths []string
 	seen := map[string]bool{}
@@ -32,7 +33,7 @@ func (d *doing) build(ctx context.Context, b promotion.Build, r *promotion.Recor
 	}
 	files, err := d.Git.ReadFiles(ctx, base.Tree, paths)
 	if err != nil {
-		return "", err
+		return none, err
 	}
 	target := promotion.Value{Version: r.Artifact.Version, Digest: r.Artifact.Digest}
 	own := manifest.Artifact{Name: b.Pair.Artifact, Image: b.Image}
@@ -41,14 +42,14 @@ func (d *doing) build(ctx context.Context, b promotion.Build, r *promotion.Recor
 	for _, path := range paths {
 		data, ok := files[path]
 		if !ok {
-			return "", fmt.Errorf("%s is gone from the base branch", path)
+			return none, fmt.Errorf("%s is gone from the base branch", path)
 		}
 		edited, changed, err := manifest.Edit(path, data, own, target, manifest.Pin(b.Pin))
 		if err != nil {
-			return "", err
+			return none, err
 		}
 		if err := d.onlyOwn(path, data, edited, b.Pair.Artifact); err != nil {
-			return "", err
+			return none, err
 		}
 		edits[path] = gitrepo.FileChange{Data: edited}
 		r.Places = append(r.Places, changed...)
@@ -57,9 +58,10 @@ func (d *doing) build(ctx context.Context, b promotion.Build, r *promotion.Recor
 		}
 	}
 	if len(r.Places) == 0 {
-		return "", fmt.Errorf("%s is there already", target.Version)
+		return none, fmt.Errorf("%s is there already", target.Version)
 	}
-	return d.Git.Rewrite(ctx, base.Tree, edits)
+	tree, err := d.Git.Rewrite(ctx, base.Tree, edits)
+	return making{parent: b.Base, tree: tree, files: edits}, err
 }
 
 // onlyOwn refuses an edit that changes a place of another artifact.
@@ -104,15 +106,14 @@ func (d *doing) onboard(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("write the ledger's id into rung.yaml: %w", err)
 	}
-	tree, err := d.Git.Rewrite(ctx, d.s.Base.Tree, map[string]gitrepo.FileChange{"rung.yaml": {Data: pinned}})
+	edits := map[string]gitrepo.FileChange{"rung.yaml": {Data: pinned}}
+	tree, err := d.Git.Rewrite(ctx, d.s.Base.Tree, edits)
 	if err != nil {
 		return err
 	}
-	who := gitrepo.Ident{Name: d.Author.Name, Email: d.Author.Email, When: d.s.Now.UTC()}
 	title := "Name rung's ledger in rung.yaml"
-	head, err := d.Git.WriteCommit(ctx, gitrepo.CommitSpec{
-		Tree: tree, Parents: []promotion.Hash{d.s.Base.Head}, Author: who, Committer: who, Sign: d.Signer.SignCommit,
-		Message: title + "\n\n" + ledger.Trailers{Ledger: d.s.Ledger.First}.String(),
+	head, err := d.make(ctx, making{
+		parent: d.s.Base.Head, tree: tree, files: edits, message: title + "\n\n" + ledger.Trailers{Ledger: d.s.Ledger.First}.String(),
 	})
 	if err != nil {
 		return err

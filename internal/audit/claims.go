@@ -66,7 +66,7 @@ func (b *baseWalk) claim(c *commit) error {
 		b.find(f)
 		return nil
 	}
-	if t == nil || t.Ledger == "" || !ours && !onLine {
+	if t == nil || t.Ledger == "" || !ours && !onLine && b.forgeMade(c) == nil {
 		return nil
 	}
 	at, ok := parseOID(t.Ledger)
@@ -75,10 +75,27 @@ func (b *baseWalk) claim(c *commit) error {
 		b.find(Finding{Code: LedgerRewind, Object: c.id.String(), Expected: "ledger commit " + string(t.Ledger), Found: "not in the ledger"})
 		return nil
 	}
-	if ours && len(t.Groups) > 0 {
+	if len(t.Groups) > 0 && (ours || b.forgeMade(c) != nil) {
 		return b.promotionCommit(c, t, at)
 	}
 	return nil
+}
+
+// forgeMade finds the propose record of a commit that the forge made for rung
+// (commits: github). No key of ours binds such a commit: the record does, by its
+// tree and the one parent, and what the forge signed is not asked.
+func (b *baseWalk) forgeMade(c *commit) *recorded {
+	i := b.ledger.citedBy(c)
+	t, err := ledger.ParseTrailers(c.message)
+	if i < 0 || err != nil || len(t.Groups) != 1 || len(c.parents) != 1 {
+		return nil
+	}
+	r := b.proposed(t.Groups[0], b.ledger.ids[i])
+	if r == nil || r.Record.PullRequest == nil || !r.Record.PullRequest.Forge ||
+		r.Record.PullRequest.Tree != c.tree.hash() || r.Record.PullRequest.Parent != c.parents[0].hash() {
+		return nil
+	}
+	return r
 }
 
 // promotionCommit compares a commit that rung made with the propose records

@@ -303,6 +303,35 @@ var _ = tampering(scene{grow: (*world).start, attacks: []attack{
 	}},
 }})
 
+// byForge is a ride whose promotion commit the forge makes; parent is what its record
+// says of it.
+func (w *world) byForge(r ride, parent promotion.Hash) ride {
+	r.pair, r.version, r.unsigned = pair("staging", "checkout"), "1.1.0", true
+	mark := func(rec *promotion.Record) { rec.PullRequest.Forge, rec.PullRequest.Parent = true, parent }
+	r.record, r.authorize = mark, mark
+	return r
+}
+
+// Promotion commits that the forge made and signed (commits: github): the records
+// decide.
+var _ = tampering(scene{live: true, grow: (*world).start, attacks: []attack{
+	{17, "the forge's own promotion commit, merged", "", 0, func(w *world) { w.promote(w.byForge(ride{}, w.base)) }},
+	{17, "the forge's own promotion commit, squashed", "", 0, func(w *world) { w.promote(w.byForge(ride{squash: true}, w.base)) }},
+	{1, "a promotion commit without a signature, and no word that the forge made it", "SIG_MISSING", 1, func(w *world) {
+		w.promote(ride{pair: pair("staging", "checkout"), version: "1.1.0", unsigned: true})
+	}},
+	{28, "another head than the forge made", "HEAD_MISMATCH", 1, func(w *world) { w.promote(w.byForge(ride{otherHead: true}, w.base)) }},
+	{28, "the forge's commit on another parent than was recorded", "HEAD_MISMATCH", 1, func(w *world) {
+		before := w.base
+		w.hand("words", map[string]string{"README.md": "more\n"})
+		w.append(w.base, promotion.Record{Kind: promotion.RecordAdopt, Range: &promotion.RecordRange{From: before, To: w.base}, Actor: promotion.Actor{Kind: "person"}})
+		w.promote(w.byForge(ride{}, before))
+	}},
+	{19, "the forge's commit edits a workflow", "PATH_SCOPE", 1, func(w *world) {
+		w.promote(w.byForge(ride{branchFiles: map[string]string{workflow: "on: pull_request\n"}}, w.base))
+	}},
+}})
+
 // TestPositionBeatsDate: stock git calls a back-dated commit by an expired key good;
 // the order of the ledger tells.
 func TestPositionBeatsDate(t *testing.T) {

@@ -170,6 +170,12 @@ func (b *baseWalk) merged(s step, r *recorded) error {
 		b.about(s, r.pair(), HeadMismatch, "head "+want.String()+", as authorised", "head "+head.String())
 		return nil
 	}
+	if r.standing.Record.PullRequest.Forge {
+		if b.forgeMade(at) == nil {
+			b.about(s, r.pair(), HeadMismatch, "the commit that the forge made for a propose record", "head "+at.id.String())
+		}
+		return nil
+	}
 	if code, found, _ := b.ledger.beside(at); code != "" {
 		b.find(signatureFinding(at, code, found))
 	}

@@ -162,7 +162,7 @@ func (b *baseWalk) again(j judgement) (expected, found string, err error) {
 		return "", "", err
 	}
 	panel := gate.Panel{Policy: set.Judge, Approval: approval.Judge, App: rec.Repository.App}
-	expected, found = compare(rec, panel.Judge(rec.Restore(p.Mode, *env, spec.Image)))
+	expected, found = compare(rec, panel.Judge(rec.Restore(p.Mode, p.Commits, *env, spec.Image)))
 	return expected, found, nil
 }
 

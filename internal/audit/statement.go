@@ -235,7 +235,7 @@ func grammar(r *promotion.Record) string {
 		}
 	}
 	if p := r.PullRequest; p != nil {
-		hash(p.Head, p.Tree)
+		hash(p.Head, p.Tree, p.Parent)
 	}
 	if g := r.Range; g != nil {
 		hash(g.From, g.To)

@@ -12,7 +12,7 @@ func (p *pass) facts(pair promotion.Pair, kind string, r promotion.Record, head 
 	env, _ := p.s.Pipeline.Environment(pair.Environment)
 	spec, _ := p.s.Pipeline.Artifact(pair.Artifact)
 	f := &promotion.Facts{
-		Version: promotion.FactsVersion, Now: p.s.Now, Kind: kind, Repository: p.s.Repository, Mode: p.s.Pipeline.Mode,
+		Version: promotion.FactsVersion, Now: p.s.Now, Kind: kind, Repository: p.s.Repository, Mode: p.s.Pipeline.Mode, Commits: p.s.Pipeline.Commits,
 		Places: r.Places, Base: p.s.Base.Head, Causers: r.Causers, CausersUnknown: p.s.CausersUnknown, Rules: p.s.Rules, Freezes: p.freezes(pair),
 		Artifact: promotion.ArtifactFacts{Name: pair.Artifact, Previous: p.value(pair)},
 	}

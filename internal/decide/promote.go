@@ -212,6 +212,7 @@ func (p *pass) build(pair promotion.Pair, kind string, r promotion.Record, pr *p
 	about := prose.Promotion{
 		Kind: kind, Pair: pair, Image: spec.Image, Before: p.value(pair), After: target(r), Places: r.Places, Approvals: env.Approvals,
 		CompareURL: compareURL(spec.Repository, p.value(pair), target(r)), Mode: p.s.Pipeline.Mode, Reason: reason, LedgerFirst: p.s.Ledger.First,
+		ForgeSigns: p.s.Pipeline.Commits == promotion.CommitsGitHub,
 	}
 	if r.From != nil {
 		about.From = r.From.Environment
@@ -529,6 +530,7 @@ func (p *pass) reopenWords(pair promotion.Pair, kind string, r promotion.Record,
 	about := prose.Promotion{
 		Kind: kind, Pair: pair, Image: spec.Image, Before: p.value(pair), After: target(r), Places: r.Places, Approvals: env.Approvals,
 		CompareURL: compareURL(spec.Repository, p.value(pair), target(r)), Mode: p.s.Pipeline.Mode, Reason: r.Reason, LedgerFirst: p.s.Ledger.First,
+		ForgeSigns: r.PullRequest != nil && r.PullRequest.Forge,
 	}
 	if r.From != nil {
 		about.From = r.From.Environment
@@ -582,6 +584,9 @@ func (p *pass) authorize(pair promotion.Pair, r promotion.Record, pr *promotion.
 	a := r
 	a.Kind, a.Base, a.Previous, a.IssuedAt = promotion.RecordAuthorize, p.base(), nil, time.Time{}
 	a.PullRequest = &promotion.RecordPullRequest{Number: pr.Number, Head: pr.Head, Tree: p.s.Heads[pair].Tree}
+	if r.PullRequest != nil {
+		a.PullRequest.Forge, a.PullRequest.Parent = r.PullRequest.Forge, r.PullRequest.Parent
+	}
 	judged(&a, f, j)
 	if files := p.s.Heads[pair].Files; len(files) > 0 {
 		a.Files = files

@@ -21,7 +21,7 @@ func restored(t *testing.T, w *world, r promotion.Record) *promotion.Facts {
 	if err := json.Unmarshal([]byte(w.json(r)), &read); err != nil {
 		t.Fatal(err)
 	}
-	return read.Restore(w.s.Pipeline.Mode, *w.env(r.Environment), w.s.Pipeline.Artifacts[0].Image)
+	return read.Restore(w.s.Pipeline.Mode, w.s.Pipeline.Commits, *w.env(r.Environment), w.s.Pipeline.Artifacts[0].Image)
 }
 
 // TestAnAuthorizeKeepsItsFacts: what was judged can be judged again, to the byte,

@@ -291,7 +291,10 @@ func TestRules(t *testing.T) {
 		{"by a reader", needs(1, reader), pending, "has 0", time.Time{}},
 		{"by a bot", needs(1, review("approved", promotion.Person{ID: 3, Login: "dep[bot]", Bot: true})), pending, "has 0", time.Time{}},
 		{"changes requested", needs(1, review("approved", alice), review("changes_requested", bob)), pending, "bob requested changes", time.Time{}},
-		{"signed commits", func(f *promotion.Facts) { f.Rules.SignedCommits = true }, fail, "requires signed commits", time.Time{}},
+		{"signed commits", func(f *promotion.Facts) { f.Rules.SignedCommits = true }, fail, `rule "Require signed commits" takes only what GitHub can verify, and it can't know rung's signing key; write commits: github in rung.yaml`, time.Time{}},
+		{"signed commits that GitHub makes", func(f *promotion.Facts) {
+			f.Rules.SignedCommits, f.Commits = true, promotion.CommitsGitHub
+		}, pass, "", time.Time{}},
 		{"linear history", func(f *promotion.Facts) { f.Rules.LinearHistory = true }, fail, "write merge: squash for prod-eu", time.Time{}},
 		{"linear history and squash", func(f *promotion.Facts) { f.Rules.LinearHistory, f.Environment.Method = true, "squash" }, pass, "let it", time.Time{}},
 		{"no method is merge", func(f *promotion.Facts) { f.Rules.LinearHistory, f.Environment.Method = true, "" }, fail, "linear history", time.Time{}},

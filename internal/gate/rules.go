@@ -142,8 +142,8 @@ func mergeRules(f *promotion.Facts) []finding {
 	if f.Rules.LinearHistory && method == "merge" {
 		fail("the base branch requires a linear history, which a merge commit breaks; write merge: squash for %s in rung.yaml", f.Environment.Name)
 	}
-	if f.Rules.SignedCommits {
-		fail("the base branch requires signed commits and GitHub does not know rung's signing key; put the rung App in the rule's bypass list, or use mode: propose and merge by hand")
+	if f.Rules.SignedCommits && f.Commits != promotion.CommitsGitHub {
+		fail("the base branch's rule \"Require signed commits\" takes only what GitHub can verify, and it can't know rung's signing key; write commits: github in rung.yaml, or put the rung App in the rule's bypass list")
 	}
 	return out
 }

@@ -158,6 +158,9 @@ func (s *Server) verification(r *repo, cm gitstore.Commit) object {
 	switch {
 	case r.WebFlow[cm.ID]:
 		o["verified"], o["reason"] = true, "valid"
+		if cm.Signature != "" {
+			o["payload"] = string(unsigned(cm.Raw))
+		}
 		o["verified_at"] = stamp(parseIdent(cm.Committer).When)
 	case cm.Signature != "" && s.signedBy(cm) != nil:
 		o["verified"], o["reason"] = true, "valid"
@@ -209,6 +212,7 @@ func (s *Server) createGitCommit(c *call) (reply, error) {
 	signs := c.who.inst != nil && in.Author == nil && in.Committer == nil && in.Signature == ""
 	if signs {
 		cm.Committer = s.identOf(s.w.user("web-flow"))
+		cm.Signature = webFlowSignature(cm)
 	}
 	id, err := s.writeCommit(c.ctx, c.repo, cm)
 	if err != nil {

@@ -2,6 +2,8 @@ package githubemu
 
 import (
 	"bytes"
+	"crypto/sha512"
+	"encoding/base64"
 	"strings"
 
 	"github.com/hiddeco/sshsig"
@@ -44,6 +46,13 @@ func (s *Server) signedBy(cm gitstore.Commit) *account {
 		}
 	}
 	return nil
+}
+
+// webFlowSignature has the shape of what GitHub signs a commit with: an OpenPGP
+// block. There is no such key here; that GitHub made the commit is remembered.
+func webFlowSignature(cm newCommit) string {
+	sum := sha512.Sum512([]byte(cm.Tree + cm.Message + cm.Author + cm.Committer))
+	return "-----BEGIN PGP SIGNATURE-----\n\n" + base64.StdEncoding.EncodeToString(sum[:48]) + "\n-----END PGP SIGNATURE-----\n"
 }
 
 // verified tells whether the rule "require signed commits" is content.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rungbot/rung/internal/gitrepo"
@@ -129,9 +130,12 @@ func (p *pass) head(ctx context.Context, pair promotion.Pair, r *promotion.Recor
 	if t, err := ledger.ParseTrailers(own.Message); err == nil && t != nil {
 		st.Ledger = t.Ledger
 	}
-	refused := error(ledger.ErrSignature)
+	refused := ledger.ErrSignature
 	if own.Signature != "" {
 		refused = p.VerifyCommit(own.Payload(), own.Signature)
+	}
+	if r.PullRequest.Forge && p.forgeMade(r, own, st.Ledger) {
+		refused = nil
 	}
 	switch {
 	case errors.Is(refused, ledger.ErrTrust):
@@ -155,6 +159,13 @@ func (p *pass) head(ctx context.Context, pair promotion.Pair, r *promotion.Recor
 		st.Ours = true
 	}
 	return st, nil
+}
+
+// forgeMade reports whether a commit is the one that the forge made for rung: from
+// the commit that the record names, by rung's own account, citing the ledger. Its
+// tree is compared like any other's; the forge's signature is the forge's business.
+func (p *pass) forgeMade(r *promotion.Record, c gitrepo.Commit, cited promotion.Hash) bool {
+	return len(c.Parents) == 1 && c.Parents[0] == r.PullRequest.Parent && cited != "" && strings.HasPrefix(c.Author.Email, fmt.Sprintf("%d+", p.App.ID))
 }
 
 // promised is the tree of the head as rung built it.

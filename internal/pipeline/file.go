@@ -64,6 +64,10 @@ type rootFile struct {
 	// opens pull requests that people merge, merge also merges them once every
 	// gate passes.
 	Mode located[string] `yaml:"mode" jsonschema:"enum=observe,enum=propose,enum=merge,default=observe" root:"only"`
+	// Who makes and signs promotion commits: rung with its release key, or GitHub
+	// through its API with its own, where a rule of the base branch requires signed
+	// commits. Either way rung's signed records carry the proof.
+	Commits located[string] `yaml:"commits" jsonschema:"enum=rung,enum=github,default=rung" root:"only"`
 	// The first commit of the ledger branch, written once by the onboarding
 	// pull request. With it present rung never starts another ledger.
 	Ledger located[string] `yaml:"ledger,raw" jsonschema:"pattern=^[0-9a-f]{40}$" root:"only"`

@@ -239,6 +239,7 @@ func (b *builder) ordered() []*environment {
 func (b *builder) assemble(order []promotion.Environment, files map[string][]byte) *promotion.Pipeline {
 	p := &promotion.Pipeline{
 		Mode:         promotion.Mode(cmp.Or(b.root.Mode.Value, string(promotion.ModeObserve))),
+		Commits:      promotion.Commits(cmp.Or(b.root.Commits.Value, string(promotion.CommitsRung))),
 		Ledger:       promotion.Hash(b.root.Ledger.Value),
 		Artifacts:    []promotion.ArtifactSpec{},
 		Environments: []promotion.EnvironmentSpec{},

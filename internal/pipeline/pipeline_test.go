@@ -15,6 +15,7 @@ import (
 // full is a configuration that uses every field once.
 const full = `version: 1
 mode: propose
+commits: github
 ledger: 1f2e3d4c5b6a79880123456789abcdef01234567
 defaults:
   supersede: always
@@ -82,7 +83,7 @@ func TestLoadEveryField(t *testing.T) {
 		t.Errorf("problem: %s", p)
 	}
 	want := &promotion.Pipeline{
-		Mode:   promotion.ModePropose,
+		Mode: promotion.ModePropose, Commits: promotion.CommitsGitHub,
 		Ledger: "1f2e3d4c5b6a79880123456789abcdef01234567",
 		Artifacts: []promotion.ArtifactSpec{
 			{

@@ -29,6 +29,8 @@ type Facts struct {
 	Kind       string     `json:"kind"`
 	Repository Repository `json:"repository"`
 	Mode       Mode       `json:"mode"`
+	// Commits is who makes and signs promotion commits: rung or github.
+	Commits Commits `json:"commits"`
 	// Environment is the target with its configuration.
 	Environment EnvironmentSpec `json:"environment"`
 	Artifact    ArtifactFacts   `json:"artifact"`

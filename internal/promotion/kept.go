@@ -39,17 +39,17 @@ func (f *Facts) Keep() *RecordFacts {
 	}
 }
 
-// Restore is the facts document that a record was judged from. mode, env and
+// Restore is the facts document that a record was judged from. mode, commits, env and
 // image are what the configuration at the record's judged base says of the
 // repository, the environment and the artifact. It is nil where the record kept
 // no facts.
-func (r *Record) Restore(mode Mode, env EnvironmentSpec, image string) *Facts {
+func (r *Record) Restore(mode Mode, commits Commits, env EnvironmentSpec, image string) *Facts {
 	k := r.Facts
 	if k == nil {
 		return nil
 	}
 	f := &Facts{
-		Version: k.Version, Now: k.Now, Kind: r.Promotes(), Repository: k.Repository, Mode: mode, Environment: env,
+		Version: k.Version, Now: k.Now, Kind: r.Promotes(), Repository: k.Repository, Mode: mode, Commits: commits, Environment: env,
 		Artifact: ArtifactFacts{Image: image, Previous: k.Previous}, Places: r.Places, Base: r.Base.Judged, PullRequest: k.PullRequest,
 		Predecessors: k.Predecessors, Quarantined: k.Quarantined, Freezes: k.Freezes, Causers: r.Causers, CausersUnknown: k.CausersUnknown,
 		Rules: k.Rules, Holds: k.Holds,

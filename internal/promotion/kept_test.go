@@ -66,11 +66,11 @@ func TestKeptFactsAreWhole(t *testing.T) {
 		if err := json.Unmarshal(data, &read); err != nil {
 			t.Fatal(err)
 		}
-		if got := read.Restore(c.Mode, c.Environment, c.Artifact.Image); !reflect.DeepEqual(got, &c) {
+		if got := read.Restore(c.Mode, c.Commits, c.Environment, c.Artifact.Image); !reflect.DeepEqual(got, &c) {
 			t.Errorf("restored\n%+v\nkept\n%+v", got, &c)
 		}
 	}
-	if (&Record{}).Restore(ModeMerge, EnvironmentSpec{}, "") != nil {
+	if (&Record{}).Restore(ModeMerge, CommitsRung, EnvironmentSpec{}, "") != nil {
 		t.Error("facts that were not kept are restored")
 	}
 }

@@ -19,6 +19,18 @@ const (
 	ModeMerge Mode = "merge"
 )
 
+// Commits says who makes and signs promotion commits.
+type Commits string
+
+// The makers of promotion commits.
+const (
+	// CommitsRung: rung, with its release key.
+	CommitsRung Commits = "rung"
+	// CommitsGitHub: GitHub, through its API, with its own key; for a base branch
+	// that takes only commits that GitHub can verify. The records carry the proof.
+	CommitsGitHub Commits = "github"
+)
+
 // Supersede says what happens to an open promotion when a newer version comes.
 type Supersede string
 
@@ -60,6 +72,8 @@ const (
 // defaults and globs resolved. It is built by package pipeline only.
 type Pipeline struct {
 	Mode Mode `json:"mode"`
+	// Commits says who makes and signs promotion commits.
+	Commits Commits `json:"commits"`
 	// Ledger is the first commit of the ledger branch, or empty before
 	// onboarding is merged.
 	Ledger Hash `json:"ledger,omitempty"`
