@@ -58,6 +58,7 @@ func TestEvidenceInOneFile(t *testing.T) {
 			{0, "0 findings", []string{"verify", "--strict", "--root", root[1], file}},
 			{1, `"code": "TRUST_ROOT"`, []string{"verify", "--json", "--root", "SHA256:" + strings.Repeat("A", 43), file}},
 			{0, `"ok": true`, []string{"verify", "--json", file}},
+			{0, "0 findings", []string{"verify", "--recompute", "--strict", "--base", "main", file}},
 			{0, "provenance coverage      100 %", []string{"audit", "prod", file}},
 			{0, "1.1.0", []string{"history", "checkout", "--path", file}},
 			{2, "holds all environments", []string{"audit", "--bundle", filepath.Join(dir, "x.tar"), "--since", "90d", bare}},

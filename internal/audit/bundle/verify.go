@@ -29,8 +29,7 @@ func (b *Bundle) Verify(ctx context.Context, o Options) (report audit.Report, no
 		return report, nil, nil
 	}
 	f := facts{each: o.Audit.Each}
-	o.Audit.Each = f.read
-	report, err = audit.Verify(ctx, b.Dir(), o.Audit)
+	report, plain, err := b.judge(ctx, o.Audit, &f)
 	if err != nil || b.Manifest == nil {
 		return report, nil, err
 	}
@@ -38,7 +37,7 @@ func (b *Bundle) Verify(ctx context.Context, o Options) (report audit.Report, no
 	if f.repository != (Repository{}) && f.repository != m.Repository {
 		return report, nil, fmt.Errorf("the archive says that it is of %.200q (number %d), and the ledger in it belongs to %.200q (number %d): nothing is judged", m.Repository.URI, m.Repository.ID, f.repository.URI, f.repository.ID)
 	}
-	c := check{bundle: b, report: report, found: b.mismatches()}
+	c := check{bundle: b, plain: plain, found: b.mismatches()}
 	c.heads(&f)
 	if err := c.signers(); err != nil {
 		return report, nil, err
@@ -48,6 +47,32 @@ func (b *Bundle) Verify(ctx context.Context, o Options) (report audit.Report, no
 	}
 	report.Add(c.found...)
 	return report, c.notes, nil
+}
+
+// judge judges the branches as the caller wants it, and as the writer did: nothing
+// pinned, nothing strict, no part left out. Where the two look at the same, they are
+// one.
+func (b *Bundle) judge(ctx context.Context, o audit.Options, f *facts) (report, plain audit.Report, err error) {
+	rest := o
+	rest.Root, rest.Strict, rest.Each = "", false, nil
+	same := reflect.ValueOf(rest).IsZero() || b.Manifest == nil
+	o.Each = nil
+	if same {
+		o.Each = f.read
+	}
+	report, err = audit.Verify(ctx, b.Dir(), o)
+	if err != nil {
+		return report, plain, err
+	}
+	if !same {
+		plain, err = audit.Verify(ctx, b.Dir(), audit.Options{Each: f.read})
+		return report, plain, err
+	}
+	plain = report
+	plain.TrustOnFirstUse = true
+	plain.Findings = slices.DeleteFunc(slices.Clone(plain.Findings), func(f audit.Finding) bool { return f.Code == audit.TrustRoot })
+	plain.OK = !slices.ContainsFunc(plain.Findings, func(f audit.Finding) bool { return f.Code.Class() != audit.Listed })
+	return report, plain, nil
 }
 
 // mismatches are the findings of damaged entries.
@@ -72,7 +97,7 @@ func (b *Bundle) mismatch(got File) audit.Finding {
 // check holds an archive's words to its branches.
 type check struct {
 	bundle *Bundle
-	report audit.Report
+	plain  audit.Report
 	found  []audit.Finding
 	notes  []string
 }
@@ -88,19 +113,19 @@ func (c *check) heads(f *facts) {
 	m := c.bundle.Manifest
 	c.same("manifest.json: base", string(m.Base.Head), c.bundle.refs[m.Base.Ref])
 	c.same("manifest.json: ledger", string(m.Ledger.Head), c.bundle.refs[m.Ledger.Ref])
-	c.same("manifest.json: judged base", string(m.Base.Head), string(c.report.Base.Head))
-	c.same("manifest.json: judged ledger", string(m.Ledger.Head), string(c.report.Ledger.Head))
+	c.same("manifest.json: judged base", string(m.Base.Head), string(c.plain.Base.Head))
+	c.same("manifest.json: judged ledger", string(m.Ledger.Head), string(c.plain.Ledger.Head))
 	c.same("manifest.json: branches", "2", fmt.Sprint(len(c.bundle.refs)))
-	c.same("manifest.json: root", m.Root, c.report.Root)
+	c.same("manifest.json: root", m.Root, c.plain.Root)
 	c.same("manifest.json: asOf", m.AsOf.UTC().Format("2006-01-02T15:04:05Z"), f.asOf.UTC().Format("2006-01-02T15:04:05Z"))
 }
 
 // signers compares the trust list with that of the ledger's first commit.
 func (c *check) signers() error {
-	if c.report.Ledger.Head == "" {
+	if c.plain.Ledger.Head == "" {
 		return nil // said already: there is none
 	}
-	first, want, err := trust(c.bundle.Dir(), c.report.Ledger.Head)
+	first, want, err := trust(c.bundle.Dir(), c.plain.Ledger.Head)
 	if err != nil {
 		return nil //nolint:nilerr // the verification says which object is damaged
 	}
@@ -115,15 +140,6 @@ func (c *check) signers() error {
 	return nil
 }
 
-// plain is the report as the writer had it: nothing pinned, nothing strict.
-func (c *check) plain() *audit.Report {
-	r := c.report
-	r.TrustOnFirstUse = true
-	r.Findings = slices.DeleteFunc(slices.Clone(r.Findings), func(f audit.Finding) bool { return f.Code == audit.TrustRoot })
-	r.OK = !slices.ContainsFunc(r.Findings, func(f audit.Finding) bool { return f.Code.Class() != audit.Listed })
-	return &r
-}
-
 // reports makes the caller's files anew. Those of the same program must be the
 // same bytes; of another's, JSON must say the same wherever both say something,
 // and what can't be compared is named.
@@ -131,7 +147,7 @@ func (c *check) reports(o Options, f *facts) error {
 	if o.Reports == nil {
 		return nil
 	}
-	made, err := o.Reports(c.plain(), f.asOf)
+	made, err := o.Reports(&c.plain, f.asOf)
 	if err != nil {
 		return err
 	}
