@@ -13,12 +13,13 @@ import (
 // commit announces another version of its artifact, and as many as are kept stand
 // after it, none of them older.
 func (s *ledgerStep) outdated(path string) bool {
-	gone := s.files[path].newest()
+	gone := s.stands(path).newest()
 	if gone == nil || gone.Record.Kind != promotion.RecordAnnounce {
 		return false
 	}
 	stands, added := 0, false
 	prefix := path[:strings.LastIndexByte(path, '/')+1]
+	_ = s.remember(prefix) // noted as doubt
 	for at, f := range s.standing() {
 		r := f.newest()
 		if !strings.HasPrefix(at, prefix) || r == nil {
@@ -55,7 +56,7 @@ func (s *ledgerStep) announced(r *recorded) {
 	if rec.Announced == "" {
 		return
 	}
-	to := s.statements[rec.Announced]
+	to := s.cites(rec.Announced, ledger.AnnouncedPath(ledger.PairOf(*rec).Artifact, versionOf(rec)))
 	switch {
 	case to == nil || to.Record.Kind != promotion.RecordAnnounce || rec.Artifact == nil || to.Record.Artifact.Name != rec.Artifact.Name,
 		to.Record.Artifact.Digest != "" && to.Record.Artifact.Digest != rec.Artifact.Digest,
@@ -64,6 +65,13 @@ func (s *ledgerStep) announced(r *recorded) {
 	case rec.Restores == "":
 		s.blamed(r, to)
 	}
+}
+
+func versionOf(rec *promotion.Record) promotion.Version {
+	if rec.Artifact == nil {
+		return ""
+	}
+	return rec.Artifact.Version
 }
 
 // blamed checks that a record holds everybody who caused what it stands on: nobody

@@ -29,13 +29,14 @@ type baseWalk struct {
 	// lost are commits that cite what the ledger lost, which LEDGER_REWIND says:
 	// no record can be asked for then.
 	lost map[oid]bool
+	// unrecorded counts the commits behind the ledger's newest base.
+	unrecorded int
 	// promised are the open authorize records that no step has used yet.
 	promised map[promotion.Pair]*recorded
 }
 
-// judgeBase holds the base branch to the ledger. It returns the newest usable
-// configuration that it met.
-func (v *verifier) judgeBase(ctx context.Context, l *ledgerWalk, head oid) (*promotion.Pipeline, error) {
+// judgeBase holds the base branch to the ledger.
+func (v *verifier) judgeBase(ctx context.Context, l *ledgerWalk, head oid) (*baseWalk, error) {
 	b := &baseWalk{
 		verifier: v, ledger: l, head: head, parents: map[oid][]oid{}, position: map[oid]int{}, judged: map[oid]bool{}, lost: map[oid]bool{}, promised: map[promotion.Pair]*recorded{},
 	}
@@ -49,7 +50,7 @@ func (v *verifier) judgeBase(ctx context.Context, l *ledgerWalk, head oid) (*pro
 			return nil, err
 		}
 	}
-	return b.pipeline, nil
+	return b, nil
 }
 
 // segments judges everything between the ledger's successive bases, and what is
@@ -60,18 +61,22 @@ func (b *baseWalk) segments(ctx context.Context) error {
 		return nil // said with the trailers
 	}
 	newest := bases[len(bases)-1]
-	if _, there := b.parents[newest]; !there {
+	if !b.reaches(newest) {
 		b.find(Finding{
 			Code: RefRewind, Object: b.report.Base.Ref, Expected: "a descendant of " + newest.String() + ", up to which the ledger is written",
 			Found: b.head.String(),
 		})
 		return nil
 	}
-	if err := b.initial(bases[0]); err != nil {
-		return err
-	}
-	if err := b.found(); err != nil {
-		return err
+	if past := b.ledger.past; past == nil {
+		if err := b.initial(bases[0]); err != nil {
+			return err
+		}
+		if err := b.found(); err != nil {
+			return err
+		}
+	} else if witnessed, _ := parseOID(past.checkpoint.Base); len(b.ledger.initial) > 0 || !b.reaches(witnessed) {
+		return errWhole
 	}
 	for i := 1; i < len(bases); i++ {
 		if err := b.segment(ctx, bases[i-1], bases[i], false); err != nil {
@@ -88,56 +93,6 @@ func (b *baseWalk) segments(ctx context.Context) error {
 	return b.recompute(ctx)
 }
 
-// walk learns the graph below the head.
-func (b *baseWalk) walk(ctx context.Context) error {
-	stack := []oid{b.head}
-	for len(stack) > 0 {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		id := stack[len(stack)-1]
-		stack = stack[:len(stack)-1]
-		if _, seen := b.parents[id]; seen {
-			continue
-		}
-		c, err := b.commit(id)
-		if err != nil {
-			return err
-		}
-		b.parents[id] = c.parents
-		if strings.Contains(c.message, "Promotion-") || c.odd != "" || strings.Contains(c.signature, "SSH SIGNATURE") {
-			b.suspects = append(b.suspects, id)
-		}
-		stack = append(stack, c.parents...)
-	}
-	for at := b.head; ; at = b.parents[at][0] {
-		b.line = append(b.line, at)
-		if len(b.parents[at]) == 0 {
-			break
-		}
-	}
-	slices.Reverse(b.line)
-	for i, id := range b.line {
-		b.position[id] = i
-	}
-	return nil
-}
-
-// ancestors are a commit and everything below it.
-func (b *baseWalk) ancestors(id oid) map[oid]bool {
-	seen, stack := map[oid]bool{}, []oid{id}
-	for len(stack) > 0 {
-		at := stack[len(stack)-1]
-		stack = stack[:len(stack)-1]
-		if _, known := b.parents[at]; !known || seen[at] {
-			continue
-		}
-		seen[at] = true
-		stack = append(stack, b.parents[at]...)
-	}
-	return seen
-}
-
 // pinned compares the ledger's first commit with the one that rung.yaml names.
 func (b *baseWalk) pinned(context.Context) error {
 	c, err := b.commit(b.head)
@@ -148,7 +103,7 @@ func (b *baseWalk) pinned(context.Context) error {
 	if err != nil || p == nil || p.Ledger == "" {
 		return err
 	}
-	if first := b.ledger.ids[0].hash(); p.Ledger != first {
+	if first := b.ledger.first(); p.Ledger != first {
 		b.find(Finding{Code: LedgerReset, Object: b.report.Ledger.Ref, Expected: "first commit " + string(p.Ledger) + ", as rung.yaml says", Found: "first commit " + string(first)})
 	}
 	return nil
@@ -200,6 +155,9 @@ func (b *baseWalk) segment(ctx context.Context, from, to oid, pending bool) erro
 			return err
 		}
 		b.report.Commits++
+		if pending {
+			b.unrecorded++
+		}
 		from = id
 	}
 	return nil
@@ -245,6 +203,9 @@ func (b *baseWalk) use(s step) (*promotion.Pipeline, error) {
 	}
 	if p != nil {
 		b.pipeline = p
+	}
+	if b.pipeline == nil && b.ledger.past != nil {
+		return nil, errWhole // the one before it is not known
 	}
 	if b.pipeline == nil {
 		b.pipeline = s.end
@@ -445,7 +406,7 @@ func (b *baseWalk) leftover() {
 			continue
 		}
 		code, found := RefRewind, "not in the base branch"
-		if _, there := b.parents[id]; there {
+		if b.reaches(id) {
 			code, found = ChangeMismatch, "not on its first-parent line since the ledger began"
 		}
 		for _, r := range records {
@@ -455,7 +416,7 @@ func (b *baseWalk) leftover() {
 	for _, r := range b.ledger.ranges {
 		for _, h := range []promotion.Hash{r.Record.Range.From, r.Record.Range.To} {
 			if id, ok := parseOID(h); ok {
-				if _, there := b.parents[id]; !there {
+				if !b.reaches(id) {
 					b.find(Finding{Code: RefRewind, Object: id.String(), Expected: "a commit of the base branch", Found: "not in the base branch, and ledger commit " + r.commit.String() + " adopts up to it"})
 				}
 			}

@@ -70,7 +70,7 @@ func (b *baseWalk) claim(c *commit) error {
 		return nil
 	}
 	at, ok := parseOID(t.Ledger)
-	if _, there := b.ledger.index[at]; !ok || !there {
+	if !ok || !b.ledger.holds(at) {
 		b.lost[c.id] = true
 		b.find(Finding{Code: LedgerRewind, Object: c.id.String(), Expected: "ledger commit " + string(t.Ledger), Found: "not in the ledger"})
 		return nil
@@ -85,12 +85,18 @@ func (b *baseWalk) claim(c *commit) error {
 // (commits: github). No key of ours binds such a commit: the record does, by its
 // tree and the one parent, and what the forge signed is not asked.
 func (b *baseWalk) forgeMade(c *commit) *recorded {
-	i := b.ledger.citedBy(c)
 	t, err := ledger.ParseTrailers(c.message)
-	if i < 0 || err != nil || len(t.Groups) != 1 || len(c.parents) != 1 {
+	if err != nil || t == nil || len(t.Groups) != 1 || len(c.parents) != 1 {
 		return nil
 	}
-	r := b.proposed(t.Groups[0], b.ledger.ids[i])
+	at, ok := parseOID(t.Ledger)
+	if !ok || !b.ledger.holds(at) {
+		return nil
+	}
+	r, err := b.proposed(t.Groups[0], at)
+	if err != nil {
+		b.ledger.past.doubt = true // only the past is read here
+	}
 	if r == nil || r.Record.PullRequest == nil || !r.Record.PullRequest.Forge ||
 		r.Record.PullRequest.Tree != c.tree.hash() || r.Record.PullRequest.Parent != c.parents[0].hash() {
 		return nil
@@ -107,7 +113,10 @@ func (b *baseWalk) promotionCommit(c *commit, t *ledger.Trailers, at oid) error 
 	var places []promotion.PlaceChange
 	var files []promotion.RecordFile
 	for _, g := range t.Groups {
-		r := b.proposed(g, at)
+		r, err := b.proposed(g, at)
+		if err != nil {
+			return err
+		}
 		if r == nil {
 			mismatch(TrailerMismatch, "a propose record in ledger commit "+at.String(), string(g.Kind)+" "+g.Artifact+" is not there")
 			return nil
@@ -156,11 +165,12 @@ func (b *baseWalk) promotionCommit(c *commit, t *ledger.Trailers, at oid) error 
 }
 
 // proposed finds the propose record of a trailer group in a ledger commit.
-func (b *baseWalk) proposed(g ledger.TrailerGroup, at oid) *recorded {
-	for _, r := range b.ledger.proposals[at] {
+func (b *baseWalk) proposed(g ledger.TrailerGroup, at oid) (*recorded, error) {
+	records, err := b.ledger.proposedIn(at)
+	for _, r := range records {
 		if ledger.GroupOf(r.Record, "") == g {
-			return r
+			return r, nil
 		}
 	}
-	return nil
+	return nil, err
 }

@@ -22,7 +22,7 @@ func (b *baseWalk) authorizations() error {
 			})
 		}
 		id, ok := parseOID(rec.Base.Judged)
-		if _, there := b.parents[id]; !ok || !there {
+		if !ok || !b.reaches(id) {
 			say(PolicyMismatch, "judged at a commit of the base branch", "judged at "+string(rec.Base.Judged))
 			continue
 		}

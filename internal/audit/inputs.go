@@ -19,7 +19,7 @@ func (s *ledgerStep) inputs(r, open *recorded) {
 	}
 	promised := len(seen)
 	if rec.From != nil {
-		if from := s.statements[rec.From.Statement]; from != nil {
+		if from := s.climbsFrom(rec); from != nil {
 			for _, in := range from.Record.Inputs {
 				if _, there := seen[in.URI]; !there {
 					seen[in.URI] = in

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -129,4 +130,33 @@ func (l *ledgerWalk) ground() {
 			l.report.dates[id.hash()] = l.dates[i]
 		}
 	}
+}
+
+// plus is the trust state after a run from a checkpoint: what the keys signed
+// before and since.
+func (t TrustState) plus(since TrustState) TrustState {
+	since.Keys = slices.Clone(since.Keys)
+	for i, k := range since.Keys {
+		for _, before := range t.Keys {
+			if before.Fingerprint == k.Fingerprint && before.Role == k.Role {
+				since.Keys[i].Signed += before.Signed
+			}
+		}
+	}
+	since.Changes = append(slices.Clone(t.Changes), since.Changes...)
+	return since
+}
+
+// authorized are all release keys that ever were on a list, sorted, as
+// "ssh-ed25519 AAAA…".
+func (k *keyring) authorized() []string {
+	keys := map[string]bool{}
+	for _, t := range k.lists {
+		for _, s := range t.signers {
+			if slices.Contains(s.Principals, ledger.ReleaseRole) {
+				keys[s.Key.AuthorizedKey()] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(keys))
 }

@@ -83,15 +83,10 @@ func (b *baseWalk) judgedBefore(s step, r *recorded) {
 	}
 	judged, ok := parseOID(r.standing.Record.Base.Judged)
 	if !ok {
-		return // said with the authorize
-	}
-	if _, there := b.parents[judged]; !there {
 		return // likewise
 	}
-	at, onLine := b.position[judged]
-	first, alsoOnLine := b.position[s.before.id]
-	if onLine && alsoOnLine && at <= first || !(onLine && alsoOnLine) && b.ancestors(s.before.id)[judged] {
-		return
+	if !b.reaches(judged) || b.before(judged, s.before.id) {
+		return // what the branch doesn't have at all is said with the authorize
 	}
 	b.about(s, r.pair(), PolicyMismatch, "judged at an ancestor of "+s.before.id.String(), "judged at "+judged.String())
 }

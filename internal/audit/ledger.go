@@ -69,6 +69,9 @@ type lineage struct {
 // ledgerWalk is the ledger's past, read from its first commit on.
 type ledgerWalk struct {
 	*verifier
+	// past is what stands before the checkpoint that the walk began at, which is
+	// then the first of ids; nil where everything is walked.
+	past  *earlier
 	ids   []oid       // oldest first
 	index map[oid]int // of ids
 	bases []oid       // Promotion-Base of each; zero where there is none
@@ -102,13 +105,18 @@ type ledgerWalk struct {
 	policies   map[string]policy.Set
 }
 
-// walkLedger reads the ledger from a tip.
-func (v *verifier) walkLedger(ctx context.Context, tip oid) (*ledgerWalk, error) {
-	l := &ledgerWalk{
+// newLedgerWalk is a walk that has read nothing yet.
+func newLedgerWalk(v *verifier) *ledgerWalk {
+	return &ledgerWalk{
 		verifier: v, keyring: newKeyring(), index: map[oid]int{}, files: map[string]*recordFile{}, statements: map[string]*recorded{}, followed: map[string]string{},
 		bars: map[promotion.Digest]promotion.Record{}, landed: map[oid][]*recorded{}, proposals: map[oid][]*recorded{},
 		outcomes: map[promotion.Artifact]map[promotion.Digest]map[promotion.Environment]string{}, policies: map[string]policy.Set{},
 	}
+}
+
+// walkLedger reads the ledger from a tip.
+func (v *verifier) walkLedger(ctx context.Context, tip oid) (*ledgerWalk, error) {
+	l := newLedgerWalk(v)
 	for id := tip; ; {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -130,25 +138,36 @@ func (v *verifier) walkLedger(ctx context.Context, tip oid) (*ledgerWalk, error)
 		id = c.parents[0]
 	}
 	slices.Reverse(l.ids)
+	return l, l.follow(ctx, 0)
+}
+
+// follow judges the ledger's commits from one on.
+func (l *ledgerWalk) follow(ctx context.Context, from int) error {
 	var parent *commit
-	for i, id := range l.ids {
-		l.index[id] = i
-		if err := ctx.Err(); err != nil {
-			return nil, err
+	var err error
+	if from > 0 {
+		if parent, err = l.commit(l.ids[from-1]); err != nil {
+			return err
 		}
-		c, err := v.commit(id)
+	}
+	for i := from; i < len(l.ids); i++ {
+		l.index[l.ids[i]] = i
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		c, err := l.commit(l.ids[i])
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if err := l.step(i, c, parent); err != nil {
-			return nil, err
+			return err
 		}
 		parent = c
 	}
 	l.revoked()
 	l.report.Trust = l.trustState()
 	l.ground()
-	return l, nil
+	return nil
 }
 
 // ledgerStep is one ledger commit under judgement.
@@ -284,7 +303,7 @@ func (s *ledgerStep) takeLineage(ch change) error {
 func (s *ledgerStep) identity() {
 	want := promotion.Hash("")
 	if s.i > 0 {
-		want = s.ids[0].hash()
+		want = s.first()
 	}
 	switch {
 	case s.lineage.Format == 0 && s.i == 0:
@@ -300,7 +319,7 @@ func (s *ledgerStep) records(ch change) error {
 	if err != nil {
 		return err
 	}
-	old := s.files[ch.path]
+	old := s.stands(ch.path)
 	file := &recordFile{blob: ch.after.id, data: data}
 	s.changed[ch.path] = file
 	keys := s.keysToRead()
@@ -357,13 +376,13 @@ func (s *ledgerStep) dropped() {
 			code = QuarantineDropped
 		}
 		f := Finding{Code: code, Object: s.at(path), Expected: "a record that stays", Found: "removed"}
-		if r := s.files[path].newest(); r != nil {
+		if r := s.stands(path).newest(); r != nil {
 			f.Environment, f.Artifact = r.pair().Environment, r.pair().Artifact
 		}
 		s.find(f)
 	}
 	for path := range closed {
-		if s.files[path] != nil && s.changed[path] == nil {
+		if s.stands(path) != nil && s.changed[path] == nil {
 			s.find(Finding{Code: ChainBreak, Object: s.at(path), Expected: "no open record of a promotion that landed", Found: "it still stands"})
 		}
 	}
@@ -375,7 +394,7 @@ func (s *ledgerStep) commitTo() {
 		s.files[path] = f
 	}
 	for _, path := range s.removed {
-		delete(s.files, path)
+		s.files[path] = nil
 	}
 	for _, r := range s.added {
 		s.keep(r)
@@ -445,7 +464,7 @@ func (s *ledgerStep) keep(r *recorded) {
 
 // live is the artifact of a pair's newest land or adopt.
 func (l *ledgerWalk) live(p promotion.Pair) *promotion.RecordArtifact {
-	if f := l.files[ledger.LivePath(p)]; f != nil && len(f.entries) > 0 {
+	if f := l.stands(ledger.LivePath(p)); f != nil && len(f.entries) > 0 {
 		return f.entries[0].Record.Artifact
 	}
 	return nil

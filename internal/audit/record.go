@@ -95,7 +95,8 @@ func (s *ledgerStep) chained(r *recorded, behind bool) bool {
 		}
 		return s.follow(r, link.Statement)
 	}
-	old, there := s.files[r.path]
+	old := s.stands(r.path)
+	there := old != nil
 	switch {
 	case there && old.entries == nil:
 		return true // what stood there could not be read, and was said
@@ -120,7 +121,7 @@ func (s *ledgerStep) followsLive(r *recorded) bool {
 	link := r.Record.Previous
 	path := ledger.LivePath(r.pair())
 	expected := "no previous record"
-	for _, f := range []*recordFile{s.changed[path], s.files[path]} {
+	for _, f := range []*recordFile{s.changed[path], s.stands(path)} {
 		newest := f.newest()
 		if f != nil && newest == nil {
 			return true // it could not be read, and was said
@@ -133,7 +134,7 @@ func (s *ledgerStep) followsLive(r *recorded) bool {
 		}
 		expected = "previous " + newest.Statement
 	}
-	if link == nil && s.files[path] == nil {
+	if link == nil && s.stands(path) == nil {
 		return true
 	}
 	s.say(r, s.breakOrFork(r), expected, linkWords(link))
@@ -181,7 +182,7 @@ func (s *ledgerStep) barred(d promotion.Digest) (promotion.Record, bool) {
 // promoted judges the records of a promotion's life.
 func (s *ledgerStep) promoted(r *recorded) {
 	rec := &r.Record
-	open := s.files[ledger.OpenPath(r.pair())].newest()
+	open := s.stands(ledger.OpenPath(r.pair())).newest()
 	live := s.changed[r.path].entries[0]
 	switch rec.Kind {
 	case promotion.RecordPropose:
@@ -212,7 +213,7 @@ func (s *ledgerStep) promoted(r *recorded) {
 		if rec.Artifact == nil {
 			return
 		}
-		if r.restates = restates(rec, s.files[r.path]); r.restates || rec.Landed == nil {
+		if r.restates = restates(rec, s.stands(r.path)); r.restates || rec.Landed == nil {
 			return
 		}
 		s.byHand(r)
@@ -325,6 +326,11 @@ func (s *ledgerStep) byHand(r *recorded) {
 	s.report.ByHand = append(s.report.ByHand, h)
 }
 
+// climbsFrom is the record that a version climbs from, or nil.
+func (s *ledgerStep) climbsFrom(rec *promotion.Record) *recorded {
+	return s.citesPair(rec.From.Statement, promotion.Pair{Environment: rec.From.Environment, Artifact: ledger.PairOf(*rec).Artifact})
+}
+
 // cited checks the records that a record names: what a rollback restores, and
 // where a version climbs from.
 func (s *ledgerStep) cited(r *recorded) {
@@ -333,13 +339,13 @@ func (s *ledgerStep) cited(r *recorded) {
 		s.restored(r)
 	}
 	if rec.Reverts != "" {
-		change := s.statements[rec.Reverts]
+		change := s.citesPair(rec.Reverts, r.pair())
 		if change == nil || change.Record.Kind != promotion.RecordAdopt || change.Record.Landed == nil || change.pair() != r.pair() || rec.Restores == "" {
 			s.say(r, RollbackTarget, "a change by hand of this pair, and what stood before it", "reverts "+rec.Reverts+", restores "+rec.Restores)
 		}
 	}
 	if rec.From != nil {
-		from := s.statements[rec.From.Statement]
+		from := s.climbsFrom(rec)
 		if from == nil || from.Record.Environment != rec.From.Environment || rec.Artifact == nil || from.pair().Artifact != rec.Artifact.Name ||
 			from.Record.Artifact.Digest != rec.Artifact.Digest {
 			s.say(r, ChainBreak, fmt.Sprintf("the record in %s that it climbs from", rec.From.Environment), rec.From.Statement)

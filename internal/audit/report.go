@@ -80,6 +80,8 @@ const (
 	LedgerReset Code = "LEDGER_RESET"
 	// LedgerRewind: the base branch cites a ledger commit that is not there.
 	LedgerRewind Code = "LEDGER_REWIND"
+	// WitnessRollback: both branches are older than a checkpoint remembers them.
+	WitnessRollback Code = "WITNESS_ROLLBACK"
 
 	// UnattestedChange: a version was changed and no record says so.
 	UnattestedChange Code = "UNATTESTED_CHANGE"
@@ -235,6 +237,12 @@ type Report struct {
 	// whose statement the ledger begins with or, without one, the key that signed
 	// its first commit.
 	Root string `json:"root,omitempty"`
+	// Before counts what was verified before, up to the checkpoint, and is not
+	// counted above; nil where everything was verified now.
+	Before *Verified `json:"before,omitempty"`
+	// Next is the checkpoint to remember; nil where something does not hold or
+	// could not be judged.
+	Next *Checkpoint `json:"-"`
 	// TrustOnFirstUse is true when Root was not pinned by the caller.
 	TrustOnFirstUse bool `json:"trustOnFirstUse"`
 	// Recomputed is set with Options.Recompute.
@@ -259,6 +267,11 @@ func (r *Report) ExitCode() int {
 		}
 	}
 	return code
+}
+
+// clean reports whether nothing was found but what is only listed.
+func (r *Report) clean() bool {
+	return !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Code.Class() != Listed })
 }
 
 // Add takes what a caller found besides, and settles the verdict anew.

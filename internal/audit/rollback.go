@@ -12,7 +12,7 @@ import (
 // that is listed.
 func (s *ledgerStep) restored(r *recorded) {
 	rec := &r.Record
-	to := s.statements[rec.Restores]
+	to := s.citesPair(rec.Restores, r.pair())
 	switch {
 	case to == nil:
 		s.say(r, RollbackTarget, "a release of this pair", "no record "+rec.Restores)

@@ -338,6 +338,9 @@ func (l *ledgerWalk) revoked() {
 // made: by the trust that stood where it cites the ledger, or else by the last.
 func (l *ledgerWalk) beside(c *commit) (Code, string, sign.PublicKey) {
 	i := l.citedBy(c)
+	if i < 0 && l.past != nil {
+		return l.besidePast(c)
+	}
 	if i < 0 {
 		return l.trust.judge(c, time.Time{})
 	}

@@ -98,31 +98,58 @@ func (s *scene) raise(t *testing.T) {
 	}
 }
 
-// tampered is the scene's repository after the attack.
-func (s *scene) tampered(t *testing.T, a attack) *world {
+// tampered is the scene's repository after the attack, with the checkpoint of
+// somebody who verified it before.
+func (s *scene) tampered(t *testing.T, a attack) (*world, *Checkpoint) {
 	t.Helper()
-	if !s.live {
-		w := s.twin.copied(t)
-		a.do(w)
-		return w
+	var w *world
+	if s.live {
+		w = newWorld(t)
+		s.grow(w)
+		w.push()
+	} else {
+		w = s.twin.copied(t)
 	}
-	w := newWorld(t)
-	s.grow(w)
+	before, err := Verify(w.ctx, w.dir, Options{})
+	w.ok(err)
+	dir := w.dir
 	a.do(w)
-	return w.push()
+	if s.live {
+		w.push()
+	}
+	if w.dir != dir { // another repository in its place
+		return w, nil
+	}
+	return w, before.Next
 }
 
 // play holds the twin to the verdict that it holds, and the tampered repository to
-// the findings that the attack must give, no more and no less.
+// the findings that the attack must give, no more and no less. Who verified the
+// repository before must find as much from there, and may find besides that what
+// was there is gone.
 func (s *scene) play(t *testing.T, a attack) {
 	t.Helper()
 	if s.problem != "" {
 		t.Fatal("the twin does not hold:", s.problem)
 	}
-	w := s.tampered(t, a)
+	w, since := s.tampered(t, a)
 	report, found := w.verify(w.options)
 	if found != a.want || report.ExitCode() != a.exit || report.OK != (a.exit == 0) {
 		t.Errorf("found %q, exit %d, want %q, exit %d%s", found, report.ExitCode(), a.want, a.exit, show(report))
+	}
+	if since == nil || w.options.Checkpoint != nil {
+		return
+	}
+	w.options.Checkpoint = since
+	again, _ := w.verify(w.options)
+	again.Findings = slices.DeleteFunc(again.Findings, func(f Finding) bool {
+		return (f.Code == LedgerReset || f.Code == LedgerRewind || f.Code == RefRewind || f.Code == WitnessRollback) && strings.Contains(f.Expected, "as the checkpoint remembers")
+	})
+	if found := codes(again); found != a.want || again.ExitCode() != a.exit {
+		t.Errorf("from a checkpoint: found %q, exit %d, want %q, exit %d%s", found, again.ExitCode(), a.want, a.exit, show(again))
+	}
+	if a.exit == 0 && s.live && again.Before == nil {
+		t.Error("from a checkpoint everything was verified again")
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/rungbot/rung/internal/promotion"
@@ -21,6 +23,9 @@ type Options struct {
 	Strict bool
 	// Recompute judges again what records kept the facts of.
 	Recompute bool
+	// Checkpoint is how far the repository was verified before; nil: not at all.
+	// What is in it is not verified again, unless something new is not in order.
+	Checkpoint *Checkpoint
 	// Each, if set, is called for every record of the ledger, oldest first; those
 	// of one commit in the order of their paths.
 	Each func(Entry)
@@ -86,7 +91,33 @@ func (v *verifier) verify(ctx context.Context) error {
 		return nil
 	}
 	v.report.Ledger = RefHead{ref, tip.hash()}
-	l, err := v.walkLedger(ctx, tip)
+	if c := v.options.Checkpoint; c != nil && v.options.Each == nil && !v.options.Recompute && len(v.report.Findings) == 0 && (v.options.Root == "" || v.options.Root == c.Root) {
+		whole := *v.report
+		err := v.judge(ctx, c, tip, remote)
+		if err == nil && v.report.clean() {
+			v.report.Before = &c.Verified
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		// Whatever is not in order is judged on all there is.
+		whole.Findings, whole.ByHand = []Finding{}, []HandChange{}
+		whole.Environments = map[promotion.Environment]map[promotion.Artifact]promotion.Value{}
+		*v.report = whole
+	}
+	return v.judge(ctx, nil, tip, remote)
+}
+
+// judge judges both branches: all of them, or what is new since a checkpoint.
+func (v *verifier) judge(ctx context.Context, since *Checkpoint, tip oid, remote string) error {
+	var l *ledgerWalk
+	var err error
+	if since != nil {
+		l, err = v.resume(ctx, since, tip)
+	} else {
+		l, err = v.walkLedger(ctx, tip)
+	}
 	if err != nil {
 		return err
 	}
@@ -100,17 +131,36 @@ func (v *verifier) verify(ctx context.Context) error {
 		return v.sweep([]oid{tip})
 	}
 	v.report.Base = RefHead{name, head.hash()}
-	last, err := v.judgeBase(ctx, l, head)
+	b, err := v.judgeBase(ctx, l, head)
 	if err != nil {
 		return err
 	}
-	if err := v.environments(l, head, last); err != nil {
+	if err := v.environments(l, head, b.pipeline); err != nil {
 		return err
 	}
-	if err := v.sweep([]oid{tip, head}); err != nil {
-		return err
+	if since != nil && l.past.doubt {
+		return errWhole
 	}
-	return v.packs()
+	if since != nil {
+		v.report.Trust = since.Trust.plus(v.report.Trust)
+		if err := v.sweepSince(append(slices.Clone(l.ids[1:]), slices.Collect(maps.Keys(b.parents))...)); err != nil {
+			return err
+		}
+	} else {
+		if c := v.options.Checkpoint; c != nil {
+			v.witnessed(c, l, b)
+		}
+		if err := v.sweep([]oid{tip, head}); err != nil {
+			return err
+		}
+		if err := v.packs(); err != nil {
+			return err
+		}
+	}
+	if v.report.clean() {
+		v.report.Next = v.checkpoint(l, b)
+	}
+	return nil
 }
 
 // branch finds a branch: as a branch of this clone, or as a remote's. A remote
@@ -196,6 +246,10 @@ func (r *Report) String() string {
 	case 2:
 		verdict = "could not be judged"
 	}
-	return fmt.Sprintf("%s: %d commits, %d records, %d releases (%d promotions, %d rollbacks, %d by hand), %d findings",
+	text := fmt.Sprintf("%s: %d commits, %d records, %d releases (%d promotions, %d rollbacks, %d by hand), %d findings",
 		verdict, r.Commits, r.Records, r.Releases, r.Promotions, r.Rollbacks, len(r.ByHand), len(r.Findings))
+	if b := r.Before; b != nil {
+		text += fmt.Sprintf("; verified before, up to the checkpoint: %d commits, %d records, %d releases", b.Commits, b.Records, b.Releases)
+	}
+	return text
 }

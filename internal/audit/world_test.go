@@ -79,6 +79,7 @@ type world struct {
 	base     promotion.Hash
 	branches map[string]promotion.Hash
 	number   int
+	pushed   map[string]promotion.Hash
 	// told are the records so far.
 	told []promotion.LedgerEntry
 	// options are those of the Verify that an attack is found with.
@@ -422,10 +423,15 @@ func (w *world) changed(p promotion.Pair, version string) promotion.Record {
 // one on disk.
 func (w *world) push() *world {
 	w.Helper()
-	updates := []gitrepo.RefUpdate{{Ref: "refs/heads/main", New: w.base}, {Ref: promotion.LedgerRef, New: w.state.Tip, First: true}}
-	for _, ref := range slices.Sorted(maps.Keys(w.branches)) {
-		updates = append(updates, gitrepo.RefUpdate{Ref: ref, New: w.branches[ref]})
+	heads := maps.Clone(w.branches)
+	heads["refs/heads/main"], heads[promotion.LedgerRef] = w.base, w.state.Tip
+	var updates []gitrepo.RefUpdate
+	for _, ref := range slices.Sorted(maps.Keys(heads)) {
+		if u := (gitrepo.RefUpdate{Ref: ref, Old: w.pushed[ref], New: heads[ref], First: ref == promotion.LedgerRef}); u.Old != u.New {
+			updates = append(updates, u)
+		}
 	}
+	w.pushed = heads
 	_, err := w.remote.Push(w.ctx, updates, gitrepo.PushOptions{})
 	w.ok(err)
 	for file, text := range map[string]string{
