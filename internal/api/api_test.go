@@ -65,7 +65,7 @@ func sample() promotion.View {
 		},
 		Quarantine: []promotion.Bar{{Scope: string(digestA), Reason: "it leaks", By: bob, At: now.Add(-48 * time.Hour)}},
 		Pairs: []promotion.PairState{
-			{Pair: promotion.Pair{Environment: "dev", Artifact: "checkout"}, Live: promotion.Value{Version: "1.4.2", Digest: digestB}, Phase: promotion.PhaseIdle, Settled: "good", LandedAt: now.Add(-time.Hour)},
+			{Pair: promotion.Pair{Environment: "dev", Artifact: "checkout"}, Live: promotion.Value{Version: "1.4.2", Digest: digestB}, Phase: promotion.PhaseIdle, Settled: "good", ByHand: "changed by hand by bob in 1f2e3d4c5b6a", LandedAt: now.Add(-time.Hour)},
 			{
 				Pair: promotion.Pair{Environment: "prod", Artifact: "checkout"}, Live: promotion.Value{Version: "1.4.1"}, Unpinned: true,
 				Phase: promotion.PhaseOpen, Target: promotion.Value{Version: "1.4.2", Digest: digestB}, Kind: promotion.KindPromotion,
@@ -137,7 +137,7 @@ func TestStateSaysWhatTheBoardShows(t *testing.T) {
 		Holds:        []Hold{{"prod", "checkout", Bar{"the auditors are here", bob, now.Add(-time.Hour), time.Time{}}}},
 		Quarantines:  []Quarantine{{string(digestA), Bar{"it leaks", bob, now.Add(-48 * time.Hour), time.Time{}}}},
 		Pairs: []Pair{
-			{Environment: "dev", Artifact: "checkout", Live: Value{"1.4.2", string(digestB)}, Phase: "idle", Settled: "good", LandedAt: now.Add(-time.Hour), Verdicts: []Verdict{}},
+			{Environment: "dev", Artifact: "checkout", Live: Value{"1.4.2", string(digestB)}, Phase: "idle", Settled: "good", ByHand: "changed by hand by bob in 1f2e3d4c5b6a", LandedAt: now.Add(-time.Hour), Verdicts: []Verdict{}},
 			{
 				Environment: "prod", Artifact: "checkout", Live: Value{Version: "1.4.1"}, Unpinned: true, Phase: "open", Sentence: "approval: needs 1 approval",
 				LookAt: now.Add(4 * time.Minute), Kind: "promotion", Target: &Value{"1.4.2", string(digestB)},

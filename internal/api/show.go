@@ -88,7 +88,7 @@ func barOf(b promotion.Bar) Bar {
 func pairOf(v *view, st *promotion.PairState) Pair {
 	p := Pair{
 		Environment: string(st.Pair.Environment), Artifact: string(st.Pair.Artifact), Live: valueOf(st.Live), Phase: st.Phase,
-		Sentence: st.Sentence, LookAt: st.Look, LandedAt: st.LandedAt, Settled: st.Settled, Unpinned: st.Unpinned,
+		Sentence: st.Sentence, LookAt: st.Look, LandedAt: st.LandedAt, Settled: st.Settled, ByHand: st.ByHand, Unpinned: st.Unpinned,
 		Kind: st.Kind, Verdicts: []Verdict{},
 	}
 	if target := valueOf(st.Target); target != (Value{}) {

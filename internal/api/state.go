@@ -149,6 +149,9 @@ type Pair struct {
 	// Settled is how the verification of what is live ended: good, bad or
 	// inconclusive; absent while it goes on.
 	Settled string `json:"settled,omitempty"`
+	// ByHand says who changed what is live by hand, and who adopted that; absent
+	// for what rung brought or found.
+	ByHand string `json:"byHand,omitempty"`
 	// Unpinned is true where a place names no digest.
 	Unpinned bool `json:"unpinned,omitempty"`
 	// Kind is promotion or rollback, where one is open or wanted.

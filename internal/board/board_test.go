@@ -270,6 +270,7 @@ func TestHostileTextIsShownAsText(t *testing.T) {
 	st := &v.Pairs[1]
 	st.Live = promotion.Value{Version: evil, Digest: evil}
 	st.Target, st.Phase, st.Sentence, st.URL, st.Settled, st.LandedAt = st.Live, evil, evil, "javascript:alert(document.cookie)", evil, now
+	st.ByHand = "changed by hand by " + evil
 	st.Verdicts = []promotion.Verdict{{Gate: evil, Status: evil, Sentence: evil, Evidence: []promotion.Evidence{{Name: evil, Value: evil, URL: "data:text/html,x"}}, Rules: []promotion.RuleResult{{Policy: evil, Rule: evil, Message: evil}}}}
 	_, page := get(t, &kept{views: []queue.View{stored(t, 1, v), {Key: evil, Data: []byte(`"` + evil)}}}, "GET", "/")
 	root, err := html.Parse(strings.NewReader(page))

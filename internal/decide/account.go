@@ -13,7 +13,7 @@ import (
 // that people changed, configuration that people changed.
 func (p *pass) account() {
 	governed := false // configuration or policies changed since what was judged
-	var configured *promotion.RecordRange
+	var configured []*promotion.BaseChange
 	for i := range p.s.Base.Changes {
 		c := &p.s.Base.Changes[i]
 		landed := p.landings(c)
@@ -22,30 +22,50 @@ func (p *pass) account() {
 		}
 		byHand := p.handChanges(c, landed)
 		if len(landed) == 0 && len(byHand) == 0 && (len(c.Environments) > 0 || c.Governs) {
-			from := promotion.Hash("")
-			if len(c.Parents) > 0 {
-				from = c.Parents[0]
-			}
-			if configured == nil {
-				configured = &promotion.RecordRange{From: from}
-			}
-			configured.To = c.Commit
+			configured = append(configured, c)
 		}
 		governed = governed || c.Governs
 	}
 	n := len(p.s.Base.Changes)
-	if configured == nil && n >= maxUnrecorded && len(p.plan.Records) == 0 {
-		configured = &promotion.RecordRange{From: p.s.Ledger.Base, To: p.s.Base.Head}
-	}
-	if configured != nil {
+	switch {
+	case len(configured) > 0:
+		p.configured(configured)
+	case n >= maxUnrecorded && len(p.plan.Records) == 0:
 		p.record(promotion.Record{
-			Kind: promotion.RecordAdopt, Base: p.base(), Range: configured, Actor: promotion.Actor{Kind: "person"},
+			Kind: promotion.RecordAdopt, Base: p.base(), Range: &promotion.RecordRange{From: p.s.Ledger.Base, To: p.s.Base.Head}, Actor: promotion.Actor{Kind: "person"},
 			Cause: promotion.Cause{Kind: "configuration", At: p.s.Base.When}, Reason: "configuration changed by people",
 		})
 	}
 	if n > 0 {
 		p.plan.Base = p.s.Base.Head
 	}
+}
+
+// configured records a run of commits in which people changed configuration, with
+// who did, where it is known to be one person, and the pull request, where it was
+// one.
+func (p *pass) configured(changes []*promotion.BaseChange) {
+	first, last := changes[0], changes[len(changes)-1]
+	r := promotion.Record{
+		Kind: promotion.RecordAdopt, Base: p.base(), Range: &promotion.RecordRange{To: last.Commit},
+		Actor: promotion.Actor{Kind: "person", Person: first.MergedBy}, Reason: "configuration changed by people",
+		Cause: promotion.Cause{Kind: "configuration", At: p.s.Base.When},
+	}
+	if len(first.Parents) > 0 {
+		r.Range.From = first.Parents[0]
+	}
+	if first.PullRequest != 0 {
+		r.PullRequest = &promotion.RecordPullRequest{Number: first.PullRequest}
+	}
+	for _, c := range changes[1:] {
+		if c.MergedBy != first.MergedBy {
+			r.Actor.Person = promotion.Person{}
+		}
+		if c.PullRequest != first.PullRequest {
+			r.PullRequest = nil
+		}
+	}
+	p.record(r)
 }
 
 // landings are the open promotions that a commit brings in, byte for byte.

@@ -365,3 +365,41 @@ func TestWhoChangedAVersion(t *testing.T) {
 		})
 	}
 }
+
+// TestConfigurationIsAdoptedByRange, with the person and the pull request where it
+// is known to be one; it is never put back.
+func TestConfigurationIsAdoptedByRange(t *testing.T) {
+	type by struct {
+		person promotion.Person
+		pull   int
+	}
+	for name, c := range map[string]struct {
+		commits []by
+		want    by
+	}{
+		"a push by somebody":     {[]by{{}}, by{}},
+		"a pull request":         {[]by{{ada, 8}}, by{ada, 8}},
+		"two commits of one":     {[]by{{ada, 8}, {ada, 8}}, by{ada, 8}},
+		"two of one person":      {[]by{{ada, 8}, {ada, 9}}, by{ada, 0}},
+		"two people":             {[]by{{ada, 8}, {bob, 9}}, by{}},
+		"one known, one unknown": {[]by{{ada, 8}, {}}, by{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, reverting)
+			from := w.s.Base.Head
+			for _, who := range c.commits {
+				w.commit(promotion.BaseChange{Environments: []promotion.Environment{prod}, MergedBy: who.person, PullRequest: who.pull})
+			}
+			plan := w.step()
+			w.wantRecords(plan, "adopt")
+			r := plan.Records[0]
+			if r.Range == nil || r.Range.From != from || r.Range.To != w.s.Base.Head || r.Actor != (promotion.Actor{Kind: "person", Person: c.want.person}) {
+				t.Errorf("the record is %+v", r)
+			}
+			if got := r.PullRequest; (got == nil) != (c.want.pull == 0) || got != nil && got.Number != c.want.pull {
+				t.Errorf("the pull request is %+v", got)
+			}
+			w.wantRecords(w.settled())
+		})
+	}
+}

@@ -83,7 +83,7 @@ func (p *pass) query() (forge.Query, bool) {
 	}
 	for i := range p.s.Base.Changes {
 		c := &p.s.Base.Changes[i]
-		if len(c.Places) == 0 || c.PullRequest != 0 {
+		if c.PullRequest != 0 || len(c.Places) == 0 && len(c.Environments) == 0 && !c.Governs {
 			continue
 		}
 		for pair := range c.Exact {

@@ -177,16 +177,53 @@ func TestTheRollbacksBody(t *testing.T) {
 	}
 }
 
+func TestTheBodyOfWhatIsPutBack(t *testing.T) {
+	p := sample(promotion.KindRollback)
+	p.Reverts, p.Reason = true, "1.4.3 was changed by hand by bob in 1f2e3d4c5b6a"
+	got := Body(p)
+	for _, want := range []string{
+		"Puts **checkout** in **prod** back from `1.4.1` (not pinned) to `1.4.2`", "which stood before: 1.4.3 was changed by hand by bob in 1f2e3d4c5b6a. rung.yaml says `manualChanges: revert` here. It is done once",
+		"To keep what was changed by hand, close it or comment `/adopt` with a reason.",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the body lacks %q:\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "quarantine") || strings.Contains(got, "approving review") || Title(p) != "Put checkout in prod back to 1.4.2" {
+		t.Errorf("title %q, body\n%s", Title(p), got)
+	}
+}
+
+// TestWhyTellsOfAChangeByHand, once.
+func TestWhyTellsOfAChangeByHand(t *testing.T) {
+	st := promotion.PairState{Pair: promotion.Pair{Environment: "prod", Artifact: "checkout"}, Phase: "idle", ByHand: "changed by hand by bob in 1f2e3d4c5b6a"}
+	if got := Why(st); !strings.Contains(got, "idle. The version was changed by hand by bob in 1f2e3d4c5b6a.") {
+		t.Errorf("got %s", got)
+	}
+	st.Sentence = "the version was " + st.ByHand + "; say /adopt with a reason to go on"
+	if got := Why(st); strings.Count(got, "by hand") != 1 {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestBodiesAreHarmless(t *testing.T) {
-	for _, kind := range []string{promotion.KindPromotion, promotion.KindRollback} {
+	for _, reverts := range []bool{false, true} {
+		kind := promotion.KindPromotion
+		if reverts {
+			kind = promotion.KindRollback
+		}
 		p := sample(kind)
+		p.Reverts = reverts
 		p.Image, p.Reason, p.Approvals.Teams, p.Approvals.Users = evil, evil, []string{evil}, []string{evil}
 		p.Before, p.After = promotion.Value{Version: evil, Digest: evil}, promotion.Value{Version: evil, Digest: evil}
 		p.Places = []promotion.PlaceChange{{Path: evil, Locator: evil, Before: p.Before, After: p.After}}
 		harmless(t, Body(p))
+		p.Reverts = false
+		harmless(t, Body(p))
 	}
 	harmless(t, Why(promotion.PairState{
-		Pair: promotion.Pair{Environment: "prod", Artifact: "checkout"}, Phase: evil, Sentence: evil, Live: promotion.Value{Version: evil}, Target: promotion.Value{Digest: evil},
+		ByHand: evil,
+		Pair:   promotion.Pair{Environment: "prod", Artifact: "checkout"}, Phase: evil, Sentence: evil, Live: promotion.Value{Version: evil}, Target: promotion.Value{Digest: evil},
 		Verdicts: []promotion.Verdict{{Gate: evil, Sentence: evil}},
 	}))
 	harmless(t, Check(Promotes, promotion.Pair{}, promotion.Value{Version: evil}, promotion.Value{}, []promotion.Verdict{{Sentence: evil}}, evil))
