@@ -69,29 +69,6 @@ func (c *Client) Permissions(ctx context.Context) (map[string]string, error) {
 	return maps.Clone(c.tokens.permissions), nil
 }
 
-// required is the least that rung works with.
-var required = []struct{ name, level string }{
-	{"checks", "write"},
-	{"contents", "write"},
-	{"issues", "write"},
-	{"metadata", "read"},
-	{"pull_requests", "write"},
-	{"statuses", "read"},
-}
-
-// MissingPermissions are those that rung needs and granted lacks, as
-// "pull_requests: write", sorted.
-func MissingPermissions(granted map[string]string) []string {
-	rank := map[string]int{"read": 1, "write": 2, "admin": 3}
-	var missing []string
-	for _, r := range required {
-		if rank[granted[r.name]] < rank[r.level] {
-			missing = append(missing, r.name+": "+r.level)
-		}
-	}
-	return missing
-}
-
 // WaitUntil is when GitHub will be asked again by this client, if it told to
 // wait; zero: now. For pages that say "waiting for GitHub until hh:mm".
 func (c *Client) WaitUntil() time.Time {
