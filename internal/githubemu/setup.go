@@ -19,7 +19,7 @@ type manifest struct {
 	SetupURL    string            `json:"setup_url"`
 	Permissions map[string]string `json:"default_permissions"`
 	Events      []string          `json:"default_events"`
-	Hook        struct {
+	Hook        *struct {
 		URL string `json:"url"`
 	} `json:"hook_attributes"`
 }
@@ -51,28 +51,40 @@ func (v *view) setupRoute(parts []string) (name, location string, err error, min
 	return "", "", nil, false
 }
 
-// manifestPage shows a manifest and asks for consent; the second time it makes
-// the App and sends the browser back with a code.
+// manifestPage shows a manifest and asks for a name and for consent; the second
+// time it makes the App and sends the browser back with a code. A manifest that
+// GitHub would refuse is refused in GitHub's words.
 func (v *view) manifestPage(owner string) (string, string, error) {
+	if owner != "" && !v.mayMakeApps(owner) {
+		return "", "", notFound()
+	}
 	raw := v.r.PostFormValue("manifest")
 	var m manifest
-	if err := json.Unmarshal([]byte(raw), &m); err != nil || m.URL == "" || m.RedirectURL == "" {
-		return "", "", fail(http.StatusUnprocessableEntity, "the manifest is not JSON, or lacks url or redirect_url")
+	if err := json.Unmarshal([]byte(raw), &m); err != nil {
+		return "", "", invalidManifest("the manifest is not JSON")
+	}
+	if err := m.check(); err != nil {
+		return "", "", err
 	}
 	state := v.r.FormValue("state")
+	v.data["Heading"], v.data["Says"] = "Create a GitHub App", "It asks for these permissions and events: "+describe(m)
+	v.data["Action"], v.data["Button"] = v.r.URL.Path, "Create GitHub App"
+	v.data["Hidden"] = map[string]string{"manifest": raw, "state": state, "agreed": "yes"}
+	if name := v.r.PostFormValue("name"); name != "" {
+		m.Name = name
+	}
+	v.data["Asks"] = map[string]string{"name": m.Name}
 	if v.r.PostFormValue("agreed") == "" {
-		v.data["Heading"], v.data["Says"] = "Make the GitHub App "+m.Name, "It asks for these permissions and events: "+describe(m)
-		v.data["Action"], v.data["Button"] = v.r.URL.Path, "Create GitHub App"
-		v.data["Hidden"] = map[string]string{"manifest": raw, "state": state, "agreed": "yes"}
 		return "form", "", nil
 	}
 	code, err := v.s.appFromManifest(m, owner, v.me)
-	if err != nil {
-		return "", "", err
+	if err != nil { // of the name alone: ask again
+		v.data["Heading"] = asError(err).Message
+		return "form", "", nil
 	}
 	to, err := url.Parse(m.RedirectURL)
 	if err != nil {
-		return "", "", fail(http.StatusUnprocessableEntity, "redirect_url is no URL")
+		return "", "", invalidManifest("redirect_url must be a valid URL")
 	}
 	q := to.Query()
 	q.Set("code", code)
@@ -83,6 +95,48 @@ func (v *view) manifestPage(owner string) (string, string, error) {
 	return "", to.String(), nil
 }
 
+// mayMakeApps tells whether the visitor owns an organisation: GitHub shows its
+// settings to nobody else.
+func (v *view) mayMakeApps(login string) bool {
+	org := v.s.w.user(login)
+	return org != nil && org.Type == "Organization" && org.Members[fold(v.me.Login)] == "admin"
+}
+
+func invalidManifest(why string) error {
+	return fail(http.StatusUnprocessableEntity, "Invalid GitHub App configuration. The configuration does not appear to be a valid GitHub App manifest. Error: %s", why)
+}
+
+// offered are the events that an App may subscribe to, by the permission that
+// GitHub asks for each.
+var offered = map[string]string{
+	"branch_protection_rule": "administration", "check_run": "checks", "check_suite": "checks", "create": "contents", "delete": "contents",
+	"deployment": "deployments", "deployment_status": "deployments", "issue_comment": "issues", "issues": "issues", "label": "metadata",
+	"merge_group": "merge_queues", "pull_request": "pull_requests", "pull_request_review": "pull_requests", "push": "contents",
+	"registry_package": "packages", "release": "contents", "repository": "metadata", "repository_dispatch": "contents",
+	"repository_ruleset": "metadata", "status": "statuses", "workflow_run": "actions",
+}
+
+// check holds a manifest to what GitHub refuses: a webhook without an address,
+// which it calls by its last name alone, and events that the permissions don't
+// cover, or that can't be subscribed to.
+func (m *manifest) check() error {
+	if m.URL == "" || m.Hook != nil && m.Hook.URL == "" {
+		return invalidManifest(`"url" wasn't supplied`)
+	}
+	if m.RedirectURL == "" {
+		return invalidManifest(`"redirect_url" wasn't supplied`)
+	}
+	for _, e := range m.Events {
+		if offered[e] == "" {
+			return invalidManifest("Default events unsupported: " + e)
+		}
+		if m.Permissions[offered[e]] == "" {
+			return invalidManifest("Default events are not supported by permissions: " + e)
+		}
+	}
+	return nil
+}
+
 func describe(m manifest) string {
 	var out []string
 	for _, k := range sortedKeys(m.Permissions) {
@@ -90,6 +144,9 @@ func describe(m manifest) string {
 	}
 	return strings.Join(append(out, m.Events...), ", ")
 }
+
+// longestAppName is what GitHub takes.
+const longestAppName = 34
 
 // appFromManifest makes the App and a code that stands for its secrets.
 func (s *Server) appFromManifest(m manifest, owner string, who *account) (string, error) {
@@ -103,12 +160,16 @@ func (s *Server) appFromManifest(m manifest, owner string, who *account) (string
 		return '-'
 	}, strings.ToLower(m.Name)), "-")
 	if slug == "" {
-		return "", fail(http.StatusUnprocessableEntity, "the manifest lacks a name")
+		return "", fail(http.StatusUnprocessableEntity, "Name can't be blank")
 	}
-	a, err := s.addApp(App{
-		Slug: slug, Name: m.Name, Owner: owner, Permissions: m.Permissions, Events: m.Events, WebhookURL: m.Hook.URL,
-		WebhookSecret: s.secret(""),
-	})
+	if len(m.Name) > longestAppName {
+		return "", fail(http.StatusUnprocessableEntity, "Name is too long (maximum is 34 characters)")
+	}
+	made := App{Slug: slug, Name: m.Name, Owner: owner, Permissions: m.Permissions, Events: m.Events}
+	if m.Hook != nil {
+		made.WebhookURL, made.WebhookSecret = m.Hook.URL, s.secret("")
+	}
+	a, err := s.addApp(made)
 	if err != nil {
 		return "", fail(http.StatusUnprocessableEntity, "Name is already taken")
 	}
