@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
@@ -98,39 +96,12 @@ func whereItBelongs(k madeKey) string {
 
 // makeKey writes a new key and its public half, both or none.
 func makeKey(directory, role string) (madeKey, error) {
-	key, err := sign.GenerateKey()
-	if err != nil {
-		return madeKey{}, err
-	}
-	private, err := key.MarshalOpenSSH("rung " + role)
-	if err != nil {
-		return madeKey{}, err
-	}
 	name := filepath.Join(directory, "rung-"+role)
-	public := key.Public().AuthorizedKey()
-	if err := create(name, private, 0o600); err != nil {
+	key, err := sign.WriteNewKey(name, "rung-"+role)
+	if err != nil {
 		return madeKey{}, err
 	}
-	if err := create(name+".pub", []byte(public+" rung-"+role+"\n"), 0o644); err != nil {
-		return madeKey{}, errors.Join(err, os.Remove(name))
-	}
-	return madeKey{Role: role, File: name, Fingerprint: key.Public().Fingerprint(), Public: public}, nil
-}
-
-// create writes a file that is not there yet, and makes sure that it stays.
-func create(name string, data []byte, mode os.FileMode) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode) // #nosec G304 -- the operator names it
-	if errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("%s is there already, and is not overwritten: move it away, or name another directory", name)
-	}
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(name))
-	}
-	return nil
+	return madeKey{Role: role, File: name, Fingerprint: key.Fingerprint(), Public: key.AuthorizedKey()}, nil
 }
 
 // keysShowCommand prints the trust list in force.

@@ -208,7 +208,7 @@ func (g ground) state(io streams, r ledger.Rotation, change ledger.TrustChange) 
 		_, err := fmt.Fprintf(io.out, "%s\n", line)
 		return err
 	}
-	if err := create(g.Output, append(line, '\n'), 0o644); err != nil {
+	if err := sign.WriteNewFile(g.Output, append(line, '\n'), 0o644); err != nil {
 		return err
 	}
 	if g.JSON {

@@ -21,7 +21,11 @@ func (a *App) openTrust() error {
 		if text = strings.TrimSpace(text); text == "" {
 			continue
 		}
-		key, err := sign.ParsePublicKey(text)
+		parse := sign.ParsePublicKey
+		if !strings.Contains(text, " ") {
+			parse = sign.LoadPublicKeyFile
+		}
+		key, err := parse(text)
 		if err != nil {
 			return fmt.Errorf("RUNG_ROOT_KEYS: %w", err)
 		}

@@ -53,8 +53,8 @@ type Settings struct {
 	// it.
 	AgentSocket string `env:"SSH_AUTH_SOCK"`
 	// The root keys, which decide whose signatures count: their public halves
-	// (ssh-ed25519 AAAA…), separated by commas. Without them the release key is
-	// its own root, which serve says at its start.
+	// (ssh-ed25519 AAAA…) or the .pub files that hold them, separated by commas.
+	// Without them the release key is its own root, which serve says at its start.
 	RootKeys string `env:"RUNG_ROOT_KEYS"`
 	// A file of rotate statements, one a line, as `rung keys rotate` writes them;
 	// those of other repositories are passed over. It is read again at each look
