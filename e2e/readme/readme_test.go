@@ -1,15 +1,17 @@
 // Package readme holds the front door to what it says: every block of commands in
-// README.md is run here as it stands, against the emulator, or by .ci/run. What a
+// README.md and docs/setup.md is run here as it stands, against the emulator, or by .ci/run. What a
 // reader must replace (addresses, numbers, files) is replaced, and nothing else. A
 // block that nothing runs fails.
 package readme
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,8 +21,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rungbot/rung/e2e/person"
 	"github.com/rungbot/rung/e2e/world"
 	"github.com/rungbot/rung/internal/command"
+	"github.com/rungbot/rung/internal/forge"
 	"github.com/rungbot/rung/internal/githubemu"
 )
 
@@ -105,10 +109,10 @@ type block struct{ language, text string }
 
 var fenced = regexp.MustCompile("(?ms)^( *)```(\\w*)\n(.*?)^ *```$")
 
-func blocks(t *testing.T) []block {
+func blocks(t *testing.T, path ...string) []block {
 	t.Helper()
 	var all []block
-	for _, m := range fenced.FindAllStringSubmatch(read(t, "README.md"), -1) {
+	for _, m := range fenced.FindAllStringSubmatch(read(t, path...), -1) {
 		lines := strings.Split(strings.TrimSpace(m[3]), "\n")
 		for i := range lines {
 			lines[i] = strings.TrimPrefix(lines[i], m[1])
@@ -118,34 +122,34 @@ func blocks(t *testing.T) []block {
 	return all
 }
 
-// commands is the one block that has words in it.
-func commands(t *testing.T, words string) string {
+// commands is the one block of a document that has words in it.
+func commands(t *testing.T, words string, path ...string) string {
 	t.Helper()
-	for _, b := range blocks(t) {
+	for _, b := range blocks(t, path...) {
 		if b.language == "" && strings.Contains(b.text, words) {
 			return b.text
 		}
 	}
-	t.Fatalf("README.md has no block with %q", words)
+	t.Fatalf("%v has no block with %q", path, words)
 	return ""
 }
 
 // TestEveryBlockIsRun fails when a block is added that nothing here runs.
 func TestEveryBlockIsRun(t *testing.T) {
-	run := []string{"make demo", "bin/rung serve", "gh api"}
-	for _, b := range blocks(t) {
+	run := []string{"make demo", "bin/rung setup", "bin/rung serve", "gh api"}
+	for _, b := range append(blocks(t, "README.md"), blocks(t, "docs", "setup.md")...) {
 		known := b.language == "yaml" || // loaded by internal/pipeline's tests
 			strings.Contains(b.text, "one GitOps repository") || // the picture
 			slices.ContainsFunc(run, func(words string) bool { return strings.Contains(b.text, words) })
 		if !known {
-			t.Errorf("nothing runs this block of README.md:\n%s", b.text)
+			t.Errorf("nothing runs this block:\n%s", b.text)
 		}
 	}
 }
 
 // TestTheTwoCommands are all that a fresh machine needs, and what .ci/run types.
 func TestTheTwoCommands(t *testing.T) {
-	typed := commands(t, "make demo")
+	typed := commands(t, "make demo", "README.md")
 	if typed != "make demo\nmake test" {
 		t.Errorf("the README has other commands than two:\n%s", typed)
 	}
@@ -160,7 +164,7 @@ func TestTheTwoCommands(t *testing.T) {
 // TestOtherTargetsExist looks up every `make …` of the documents in the Makefile.
 func TestOtherTargetsExist(t *testing.T) {
 	makefile := read(t, "Makefile")
-	for _, path := range [][]string{{"README.md"}, {"CONTRIBUTING.md"}, {"docs", "ARCHITECTURE.md"}, {"docs", "benchmarks.md"}} {
+	for _, path := range [][]string{{"README.md"}, {"docs", "setup.md"}, {"CONTRIBUTING.md"}, {"docs", "ARCHITECTURE.md"}, {"docs", "benchmarks.md"}} {
 		for _, m := range regexp.MustCompile("`make ([a-z0-9-]+)").FindAllStringSubmatch(read(t, path...), -1) {
 			if !strings.Contains(makefile, "\n"+m[1]+":") {
 				t.Errorf("%s: there is no target %s", filepath.Join(path...), m[1])
@@ -178,33 +182,21 @@ environments:
   staging: {after: [dev]}
 `
 
-// TestRunItAgainstGitHub does what the README says: the signing key, the
-// settings, the service, and the event from CI; and a version climbs.
+// TestRunItAgainstGitHub does what the README says: the App and the keys, the
+// installation, the service, and the event from CI; and a version climbs.
 func TestRunItAgainstGitHub(t *testing.T) {
 	w := world.Start(t, binary, world.Options{Config: config, Environments: []string{"dev", "staging"}})
-	granted, _ := registration(t)
-	if err := w.Emulator.SetPermissions("acme", granted); err != nil {
+	if err := w.Emulator.Uninstall("acme"); err != nil { // the App that Worlds begin with
 		t.Fatal(err)
 	}
+	w.Emulator.AddOrganization("acme", "none", map[string]string{"alice": "admin"})
 	etc := filepath.Join(w.Dir, "etc")
-	if err := os.MkdirAll(etc, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	for name, setting := range map[string]string{"app.pem": "RUNG_GITHUB_PRIVATE_KEY", "webhook-secret": "RUNG_GITHUB_WEBHOOK_SECRETS"} {
-		if err := os.WriteFile(filepath.Join(etc, name), []byte(w.Setting(setting)+"\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, line := range regexp.MustCompile("`(ssh-keygen [^`]+)`").FindAllStringSubmatch(read(t, "README.md"), -1) {
-		bash(t, etc, line[1])
-	}
-	lines := strings.NewReplacer("123456", fmt.Sprint(world.AppID), "/etc/rung", etc, "/var/lib/rung", filepath.Join(w.Dir, "data")).Replace(commands(t, "bin/rung serve"))
-	p := w.Shell(lines, "RUNG_GITHUB_URL="+w.Setting("RUNG_GITHUB_URL"), "RUNG_LISTEN=127.0.0.1:0", "RUNG_COALESCE=0s")
+	as := strings.NewReplacer("https://rung.example.com", "http://127.0.0.1:1", "/etc/rung", etc)
+	makeApp(t, w, as.Replace(commands(t, "bin/rung setup", "README.md")))
+	p := w.Shell(as.Replace(commands(t, "bin/rung serve", "README.md")), "RUNG_LOG_LEVEL=debug", "RUNG_DATA="+filepath.Join(w.Dir, "data"), "RUNG_LISTEN=127.0.0.1:0", "RUNG_COALESCE=0s")
 	w.Receive(p)
-	explain := func() string { return w.Describe("dev", "staging") + "\n" + p.Log() }
-	w.Wait("rung has made itself known", func() bool {
-		return slices.ContainsFunc(w.State().Pulls, func(pr githubemu.PullState) bool { return pr.Head == "rung/onboard" })
-	}, explain)
+	explain := func() string { return w.Describe("dev", "staging") + "\n" + p.Log() + p.Board("/api/v1/state") }
+	w.Wait("rung has made itself known", onboarded(w), explain)
 
 	w.Publish("checkout", "1.4.2")
 	bin := filepath.Join(w.Dir, "bin")
@@ -215,7 +207,7 @@ func TestRunItAgainstGitHub(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bash(t, w.Dir, commands(t, "gh api"), "PATH="+bin+":"+os.Getenv("PATH"),
+	bash(t, w.Dir, commands(t, "gh api", "README.md"), "PATH="+bin+":"+os.Getenv("PATH"),
 		"GH_URL="+w.Setting("RUNG_GITHUB_URL"), "GH_TOKEN="+w.Emulator.AddPerson(githubemu.Person{Login: "carol"}))
 	w.Wait("the version is in staging", func() bool {
 		return strings.Contains(w.File("staging"), "1.4.2") && strings.Contains(strings.Join(w.Live("staging", "checkout"), ", "), "settle 1.4.2 good")
@@ -233,16 +225,88 @@ func TestRunItAgainstGitHub(t *testing.T) {
 	}
 }
 
-// registration is what the README tells people to tick when they register the
-// App: permissions with their levels, and events, by GitHub's names.
+func onboarded(w *world.World) func() bool {
+	return func() bool {
+		return slices.ContainsFunc(w.State().Pulls, func(pr githubemu.PullState) bool { return pr.Head == "rung/onboard" })
+	}
+}
+
+// makeApp types the line, opens the link as a person does, and installs the App.
+func makeApp(t *testing.T, w *world.World, line string) {
+	t.Helper()
+	bin := filepath.Join(w.Dir, "bin")
+	if err := os.MkdirAll(bin, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(binary, filepath.Join(bin, "rung")); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("bash", "-euc", "exec "+line) // #nosec G204 -- the README's own words
+	cmd.Dir, cmd.Env, cmd.Stderr = w.Dir, append(os.Environ(), "RUNG_GITHUB_URL="+w.Setting("RUNG_GITHUB_URL")), os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	link := regexp.MustCompile(`http://127\.0\.0\.1:\d+/setup\?token=\w+`)
+	ann := person.New(t)
+	var said strings.Builder
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		said.WriteString(lines.Text() + "\n")
+		if opens := link.FindString(lines.Text()); opens != "" {
+			ann.Press(ann.Press(ann.Get(opens), "Go to"), "Create GitHub App")
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("%s\n%v\n%s", line, err, &said)
+	}
+	install := regexp.MustCompile(`Install the App on the GitOps repository: (\S+)`).FindStringSubmatch(said.String())
+	if install == nil {
+		t.Fatalf("there is no link to install the App:\n%s", &said)
+	}
+	if p := ann.Press(ann.Get(install[1]), "Install"); p.Status != http.StatusOK || strings.Contains(p.At.Path, "installations") {
+		t.Fatalf("not installed: %s", p)
+	}
+}
+
+// TestByHand does what docs/setup.md says for those who register the App
+// themselves.
+func TestByHand(t *testing.T) {
+	w := world.Start(t, binary, world.Options{Config: config, Environments: []string{"dev", "staging"}})
+	granted, _ := registration(t)
+	if err := w.Emulator.SetPermissions("acme", granted); err != nil {
+		t.Fatal(err)
+	}
+	etc := filepath.Join(w.Dir, "etc")
+	if err := os.MkdirAll(etc, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, setting := range map[string]string{"app.pem": "RUNG_GITHUB_PRIVATE_KEY", "webhook-secret": "RUNG_GITHUB_WEBHOOK_SECRETS"} {
+		if err := os.WriteFile(filepath.Join(etc, name), []byte(w.Setting(setting)+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, line := range regexp.MustCompile("`(ssh-keygen [^`]+)`").FindAllStringSubmatch(read(t, "docs", "setup.md"), -1) {
+		bash(t, etc, line[1])
+	}
+	lines := strings.NewReplacer("123456", fmt.Sprint(world.AppID), "/etc/rung", etc, "/var/lib/rung", filepath.Join(w.Dir, "data")).Replace(commands(t, "bin/rung serve", "docs", "setup.md"))
+	p := w.Shell(lines, "RUNG_GITHUB_URL="+w.Setting("RUNG_GITHUB_URL"), "RUNG_LISTEN=127.0.0.1:0", "RUNG_COALESCE=0s")
+	w.Receive(p)
+	w.Wait("rung has made itself known", onboarded(w), p.Log)
+}
+
+// registration is what docs/setup.md tells people to tick when they register the
+// App by hand: permissions with their levels, and events, by GitHub's names.
 func registration(t *testing.T) (permissions map[string]string, events []string) {
 	t.Helper()
-	text := strings.Join(strings.Fields(read(t, "README.md")), " ")
+	text := strings.Join(strings.Fields(read(t, "docs", "setup.md")), " ")
 	_, text, _ = strings.Cut(text, " Permissions: ")
 	granted, text, _ := strings.Cut(text, ". Events: ")
 	list, _, found := strings.Cut(text, ". Make a private key")
 	if !found {
-		t.Fatal("README.md says no more which permissions and events the App needs")
+		t.Fatal("docs/setup.md says no more which permissions and events the App needs")
 	}
 	snake := func(s string) string {
 		s = strings.ReplaceAll(strings.ToLower(strings.TrimSpace(s)), " ", "_")
@@ -265,13 +329,16 @@ func registration(t *testing.T) (permissions map[string]string, events []string)
 }
 
 // TestTheAppMayReceiveWhatItSubscribesTo: GitHub offers an event only to an App with
-// the permission that belongs to it (GitHub's page "Webhook events and payloads").
+// the permission that belongs to it (GitHub's page "Webhook events and payloads"), and
+// refuses a manifest that subscribes to another. What people tick by hand and what
+// rung setup asks for is the same.
 func TestTheAppMayReceiveWhatItSubscribesTo(t *testing.T) {
 	needs := map[string]string{
 		"push": "contents", "release": "contents", "repository_dispatch": "contents", "pull_request": "pull_requests", "pull_request_review": "pull_requests",
 		"issue_comment": "issues", "check_run": "checks", "check_suite": "checks", "status": "statuses", "deployment_status": "deployments",
 		"registry_package": "packages", "workflow_run": "actions", "merge_group": "merge_queues", "repository": "metadata",
 	}
+	needed := maps.Clone(needs)
 	permissions, events := registration(t)
 	for _, event := range events {
 		if needs[event] == "" {
@@ -281,8 +348,20 @@ func TestTheAppMayReceiveWhatItSubscribesTo(t *testing.T) {
 		}
 		delete(needs, event)
 	}
+	asked := map[string]string{}
+	for _, p := range forge.Permissions() {
+		asked[p.Name] = p.Level
+		for _, event := range p.Events {
+			if !slices.Contains(events, event) || needed[event] != p.Name {
+				t.Errorf("rung setup subscribes to %s for %s", event, p.Name)
+			}
+		}
+	}
+	if !maps.Equal(asked, permissions) {
+		t.Errorf("rung setup asks for %v, docs/setup.md for %v", asked, permissions)
+	}
 	for event := range needs {
-		t.Errorf("README.md does not name the event %s", event)
+		t.Errorf("docs/setup.md does not name the event %s", event)
 	}
 }
 
