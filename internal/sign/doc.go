@@ -15,5 +15,5 @@
 //
 // What it does not do: it does not decide whether a signer was entitled to
 // what it signed (ledger and audit do), it reads no clock, and it stores no
-// key.
+// key but a new one, where the operator says (newfile.go).
 package sign
