@@ -122,22 +122,28 @@ func (c *configuration) places(path string, e entry, p *promotion.Pipeline) ([]m
 	return found, nil
 }
 
-// placesIn finds the artifacts' places in a file's bytes.
-func (c *configuration) placesIn(path string, data []byte, p *promotion.Pipeline) []manifest.Found {
+// outline is a file's outline that follows its bytes; nil where it has none.
+func (c *configuration) outline(path string, data []byte, p *promotion.Pipeline) *manifest.Outline {
 	key := fileKey{path: path, config: p.Digest}
 	o, known := c.outlines[key]
-	if found, ok := o.Find(data); ok {
-		return found
+	if known && o == nil {
+		return nil
 	}
-	if !known || o != nil {
-		if len(c.outlines) >= maxCached {
-			clear(c.outlines)
-		}
-		o, _ = manifest.NewOutline(path, data, manifest.Artifacts(p))
-		c.outlines[key] = o
-		if found, ok := o.Find(data); ok {
-			return found
-		}
+	if _, follows := o.Find(data); follows {
+		return o
+	}
+	if len(c.outlines) >= maxCached {
+		clear(c.outlines)
+	}
+	o, _ = manifest.NewOutline(path, data, manifest.Artifacts(p))
+	c.outlines[key] = o
+	return o
+}
+
+// placesIn finds the artifacts' places in a file's bytes.
+func (c *configuration) placesIn(path string, data []byte, p *promotion.Pipeline) []manifest.Found {
+	if found, ok := c.outline(path, data, p).Find(data); ok {
+		return found
 	}
 	report, err := manifest.Find(path, data, manifest.Artifacts(p))
 	if err != nil {

@@ -18,8 +18,8 @@ const (
 	// emptied when they are full.
 	maxCached = 20_000
 	// commitBytes and treeBytes are what each half of those caches holds.
-	commitBytes = 16 << 20
-	treeBytes   = 2 << 20
+	commitBytes = 8 << 20
+	treeBytes   = 1 << 20
 )
 
 // objects reads commits and trees through small caches, and remembers what they
@@ -66,7 +66,7 @@ func (o *objects) commit(id oid) (*commit, error) {
 			o.name(p, kindCommit)
 		}
 	}
-	o.commits.put(id, c, len(raw)+400)
+	o.commits.put(id, c, len(raw)+800)
 	return c, nil
 }
 

@@ -114,7 +114,7 @@ func (b *baseWalk) exact(touched []change, places []promotion.PlaceChange, p *pr
 		if err != nil {
 			return "", "", err
 		}
-		if b.outlines[fileKey{path: ch.path, config: p.Digest}].Applied(before, after, changes) {
+		if b.outline(ch.path, before, p).Applied(before, after, changes) {
 			delete(byPath, ch.path)
 			continue
 		}

@@ -96,7 +96,8 @@ type ledgerWalk struct {
 	authorized []*recorded
 	baseRef    string
 	// uri is the repository's address, as the newest record says.
-	uri string
+	uri   string
+	words *words
 
 	// Of Options.Recompute: what is judged again, how digests settled, and
 	// compiled policies by their files.
@@ -108,7 +109,7 @@ type ledgerWalk struct {
 // newLedgerWalk is a walk that has read nothing yet.
 func newLedgerWalk(v *verifier) *ledgerWalk {
 	return &ledgerWalk{
-		verifier: v, keyring: newKeyring(), index: map[oid]int{}, files: map[string]*recordFile{}, statements: map[string]*recorded{}, followed: map[string]string{},
+		verifier: v, words: newWords(), keyring: newKeyring(), index: map[oid]int{}, files: map[string]*recordFile{}, statements: map[string]*recorded{}, followed: map[string]string{},
 		bars: map[promotion.Digest]promotion.Record{}, landed: map[oid][]*recorded{}, proposals: map[oid][]*recorded{},
 		outcomes: map[promotion.Artifact]map[promotion.Digest]map[promotion.Environment]string{}, policies: map[string]policy.Set{},
 	}
@@ -391,9 +392,11 @@ func (s *ledgerStep) dropped() {
 // commitTo makes the step's records part of the past.
 func (s *ledgerStep) commitTo() {
 	for path, f := range s.changed {
+		s.slim(s.files[path], f)
 		s.files[path] = f
 	}
 	for _, path := range s.removed {
+		s.slim(s.files[path], nil)
 		s.files[path] = nil
 	}
 	for _, r := range s.added {

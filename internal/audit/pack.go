@@ -23,9 +23,9 @@ const (
 	// chunkBytes is how much of a pack is read at a time, chunksKept how many
 	// such pieces stay in memory.
 	chunkBytes = 256 << 10
-	chunksKept = 32
+	chunksKept = 16
 	// basesBytes is how much of what deltas stand on each half of a cache keeps.
-	basesBytes = 12 << 20
+	basesBytes = 6 << 20
 )
 
 // pack is a pack with its index. One goroutine reads it at a time.

@@ -67,10 +67,8 @@ func Encode(r promotion.Record, s Signer) (line []byte, digest string, err error
 
 // Decode reads a line that Encode made and checks its signature against keys.
 func Decode(line []byte, keys Keys) (promotion.LedgerEntry, error) {
-	if payload, ok := usualPayload(line, keys); ok {
-		if e, ok := usualEntry(payload); ok {
-			return e, nil
-		}
+	if e, ok := decodeUsual(line, keys); ok {
+		return e, nil
 	}
 	st, digest, err := open(line, keys)
 	if err != nil {

@@ -5,8 +5,9 @@ import (
 	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/json"
-
-	"github.com/secure-systems-lab/go-securesystemslib/dsse"
+	"slices"
+	"strconv"
+	"sync"
 
 	"github.com/rungbot/rung/internal/promotion"
 	"github.com/rungbot/rung/internal/sign"
@@ -22,10 +23,20 @@ const (
 	predicateBegin = `,"predicateType":"` + PredicateType + `","predicate":`
 )
 
-// usualPayload is the payload of a line that is byte for byte as seal writes it
-// and whose signature holds: nearly every line. False says nothing but that open
-// must look.
-func usualPayload(line []byte, keys Keys) ([]byte, bool) {
+// usualReader reads lines in their usual form. Its buffers are used again and
+// again, so what it returns of a line holds until the next one is read.
+type usualReader struct {
+	message   []byte // what is signed: the type, and the payload
+	signature [ed25519.SignatureSize]byte
+	again     bytes.Buffer
+}
+
+var usualReaders = sync.Pool{New: func() any { return new(usualReader) }}
+
+// payload is the payload of a line that is byte for byte as seal writes it and
+// whose signature holds: nearly every line. False says nothing but that open must
+// look.
+func (u *usualReader) payload(line []byte, keys Keys) ([]byte, bool) {
 	rest, ok := bytes.CutPrefix(line, []byte(envelopeBegin))
 	if !ok || len(line) > maxEnvelope {
 		return nil, false
@@ -37,18 +48,23 @@ func usualPayload(line []byte, keys Keys) ([]byte, bool) {
 	id, rest, ok := bytes.Cut(rest, []byte(envelopeSig))
 	key := keys[string(id)]
 	signed, ended := bytes.CutSuffix(rest, []byte(envelopeEnd))
-	if !ok || !ended || key == nil || !plain(id) {
+	if !ok || !ended || key == nil || !plain(id) || len(signed) != base64.StdEncoding.EncodedLen(ed25519.SignatureSize) || len(text)%4 != 0 {
 		return nil, false
 	}
-	payload, ok := usualBase64(text)
-	if !ok {
+	size := base64.StdEncoding.DecodedLen(len(text)) - bytes.Count(text[max(0, len(text)-2):], []byte("="))
+	// DSSE's pre-authentication encoding.
+	u.message = append(append(u.message[:0], "DSSEv1 "...), strconv.Itoa(len(PayloadType))...)
+	u.message = append(append(u.message, ' '), PayloadType+" "...)
+	u.message = append(strconv.AppendInt(u.message, int64(size), 10), ' ')
+	head := len(u.message)
+	u.message = slices.Grow(u.message, size+2)[:head+size]
+	if !usualBase64(u.message[head:head+size:cap(u.message)], text) {
 		return nil, false
 	}
-	signature, ok := usualBase64(signed)
-	if !ok || len(signature) != ed25519.SignatureSize || !sign.VerifyEd25519(key, dsse.PAE(PayloadType, payload), signature) {
+	if !usualBase64(u.signature[:], signed) || !sign.VerifyEd25519(key, u.message, u.signature[:]) {
 		return nil, false
 	}
-	return payload, true
+	return u.message[head:], true
 }
 
 // plain reports whether text stands in JSON as it is.
@@ -61,19 +77,19 @@ func plain(text []byte) bool {
 	return true
 }
 
-// usualBase64 decodes base64 that is exactly what encoding gives.
-func usualBase64(text []byte) ([]byte, bool) {
-	data := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
-	n, err := base64.StdEncoding.Strict().Decode(data, text)
-	if err != nil || base64.StdEncoding.EncodedLen(n) != len(text) || bytes.ContainsAny(text, "\r\n") {
-		return nil, false
+// usualBase64 decodes base64 that is exactly what encoding so many bytes gives.
+func usualBase64(into, text []byte) bool {
+	n := len(into)
+	if base64.StdEncoding.EncodedLen(n) != len(text) || bytes.IndexByte(text, '\n') >= 0 || bytes.IndexByte(text, '\r') >= 0 {
+		return false
 	}
-	return data[:n], true
+	decoded, err := base64.StdEncoding.Strict().Decode(into[:min(cap(into), base64.StdEncoding.DecodedLen(len(text)))], text)
+	return err == nil && decoded == n
 }
 
-// usualEntry reads the record of a payload that is byte for byte what its record
+// entry reads the record of a payload that is byte for byte what its record
 // encodes to. False says nothing but that strict and entryOf must look.
-func usualEntry(payload []byte) (promotion.LedgerEntry, bool) {
+func (u *usualReader) entry(payload []byte) (promotion.LedgerEntry, bool) {
 	_, predicate, ok := bytes.Cut(payload, []byte(predicateBegin))
 	if !ok || len(predicate) == 0 {
 		return promotion.LedgerEntry{}, false
@@ -83,7 +99,8 @@ func usualEntry(payload []byte) (promotion.LedgerEntry, bool) {
 	if !parseCanonical(string(predicate), &r) && json.Unmarshal(predicate, &r) != nil || r.Format != promotion.RecordFormat {
 		return promotion.LedgerEntry{}, false
 	}
-	again := bytes.NewBuffer(make([]byte, 0, len(payload)+64))
+	again := &u.again
+	again.Reset()
 	e := json.NewEncoder(again)
 	e.SetEscapeHTML(false)
 	again.WriteString(statementBegin)
@@ -111,4 +128,25 @@ func usualSummary(payload []byte, land promotion.Record) bool {
 	}
 	wanted, err := marshal(want)
 	return err == nil && bytes.Equal(payload, wanted)
+}
+
+// decodeUsual reads a line in its usual form. False says nothing but that the long
+// way must be gone.
+func decodeUsual(line []byte, keys Keys) (promotion.LedgerEntry, bool) {
+	u, _ := usualReaders.Get().(*usualReader)
+	defer usualReaders.Put(u)
+	payload, ok := u.payload(line, keys)
+	if !ok {
+		return promotion.LedgerEntry{}, false
+	}
+	return u.entry(payload)
+}
+
+// summaryUsual reports whether a line is, in its usual form, the verification
+// summary of a land.
+func summaryUsual(line []byte, keys Keys, land promotion.Record) bool {
+	u, _ := usualReaders.Get().(*usualReader)
+	defer usualReaders.Put(u)
+	payload, ok := u.payload(line, keys)
+	return ok && usualSummary(payload, land)
 }

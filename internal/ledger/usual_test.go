@@ -19,12 +19,12 @@ func TestWhatIsWrittenTakesTheShortWay(t *testing.T) {
 		if err != nil {
 			t.Fatal(name, err)
 		}
-		payload, ok := usualPayload(line, p.keys())
+		payload, ok := new(usualReader).payload(line, p.keys())
 		if !ok {
 			t.Errorf("%s: its envelope is not usual: %s", name, line)
 			continue
 		}
-		got, ok := usualEntry(payload)
+		got, ok := new(usualReader).entry(payload)
 		if !ok {
 			t.Errorf("%s: its payload is not usual: %s", name, payload)
 			continue
@@ -46,7 +46,7 @@ func TestWhatIsWrittenTakesTheShortWay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if payload, ok := usualPayload(vsa, p.keys()); !ok || !usualSummary(payload, every()["land"]) || usualSummary(payload[1:], every()["land"]) {
+	if payload, ok := new(usualReader).payload(vsa, p.keys()); !ok || !usualSummary(payload, every()["land"]) || usualSummary(payload[1:], every()["land"]) {
 		t.Error("a summary is not usual")
 	}
 }
@@ -63,7 +63,7 @@ func TestTheShortWayRefusesMoreThanTheLongOne(t *testing.T) {
 		for _, b := range []byte{'"', ' ', '\\', '=', line[i] ^ 1} {
 			changed := bytes.Clone(line)
 			changed[i] = b
-			if payload, ok := usualPayload(changed, p.keys()); ok && !bytes.Equal(changed, line) {
+			if payload, ok := new(usualReader).payload(changed, p.keys()); ok && !bytes.Equal(changed, line) {
 				t.Errorf("byte %d as %q is taken: %s", i, b, payload)
 			}
 		}
@@ -72,7 +72,7 @@ func TestTheShortWayRefusesMoreThanTheLongOne(t *testing.T) {
 	for i := range payload {
 		for _, text := range []string{"", " ", `"`, ",", "{", "0", `\u0061`, string(payload[i] ^ 1), string(payload[i]) + string(payload[i])} {
 			changed := append(append(bytes.Clone(payload[:i]), text...), payload[i+1:]...)
-			if e, ok := usualEntry(changed); ok {
+			if e, ok := new(usualReader).entry(changed); ok {
 				var st statement
 				if err := strict(changed, &st); err != nil {
 					t.Fatalf("byte %d as %q: %v", i, text, err)

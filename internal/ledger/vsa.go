@@ -68,7 +68,7 @@ func summaryOf(r promotion.Record) (statement, error) {
 
 // decodeSummary checks that a line is the signed verification summary of a land.
 func decodeSummary(line []byte, keys Keys, land promotion.Record) error {
-	if payload, ok := usualPayload(line, keys); ok && usualSummary(payload, land) {
+	if summaryUsual(line, keys, land) {
 		return nil
 	}
 	st, _, err := open(line, keys)

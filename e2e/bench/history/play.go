@@ -226,6 +226,7 @@ func (p *play) byHand(ctx context.Context) error {
 		Actor: promotion.Actor{Kind: "person", Person: alice}, Landed: &promotion.RecordLanded{Commit: p.base, FirstParent: first, Method: "squash", ByHand: true},
 		Cause: promotion.Cause{Kind: "configuration", ID: string(p.base), At: p.now},
 	})
+	p.waiting = append(p.waiting, p.settle(pair, promotion.SettledGood))
 	return err
 }
 
