@@ -3,7 +3,6 @@ package bundle
 import (
 	"bufio"
 	"bytes"
-	"compress/zlib"
 	"context"
 	"crypto/sha1" // #nosec G505 -- the pack format's checksum
 	"encoding/binary"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
+	"github.com/klauspost/compress/zlib"
 
 	"github.com/rungbot/rung/internal/audit"
 )
@@ -88,29 +88,30 @@ func (p *packer) object(o audit.Reached) error {
 	if err != nil {
 		return err
 	}
-	here := placed{at: p.at, kind: kind}
-	body, err := p.deflate(data)
-	if err != nil {
-		return err
-	}
+	var diff, small, whole []byte
 	base, there := p.placed[o.Base]
 	if there && base.kind == kind && base.chain < maxChain && len(data) > 0 && len(data) <= maxDelta {
-		diff, err := p.difference(o.Base, data)
-		if err != nil {
+		if diff, err = p.difference(o.Base, data); err != nil {
 			return err
 		}
-		small, err := p.deflate(diff)
-		if err != nil {
+		if small, err = p.deflate(diff); err != nil {
 			return err
-		}
-		if diff != nil && len(small)+8 < len(body) {
-			here.chain = base.chain + 1
-			p.placed[o.ID] = here
-			return p.entry(plumbing.OFSDeltaObject, len(diff), offset(p.at-base.at), small)
 		}
 	}
+	// A difference below a tenth of the object needs no comparing.
+	if diff == nil || len(small) >= len(data)/10 {
+		if whole, err = p.deflate(data); err != nil {
+			return err
+		}
+	}
+	here := placed{at: p.at, kind: kind}
+	if diff != nil && (whole == nil || len(small)+8 < len(whole)) {
+		here.chain = base.chain + 1
+		p.placed[o.ID] = here
+		return p.entry(plumbing.OFSDeltaObject, len(diff), offset(p.at-base.at), small)
+	}
 	p.placed[o.ID] = here
-	return p.entry(kind, len(data), nil, body)
+	return p.entry(kind, len(data), nil, whole)
 }
 
 // difference tells data against a base; nil if the library's own reader does not
