@@ -198,6 +198,9 @@ var _ = tampering(scene{grow: (*world).rotated, attacks: []attack{
 		w.forgeRotate(w.key, w.root, released(newKey(w)), nil)
 		w.amendFiles(map[string]string{ledger.SignersPath: w.cat("rung/ledger:allowed_signers") + "rung " + newKey(w).Public().AuthorizedKey() + "\n"})
 	}},
+	{7, "a root's list without a root key", "TRUST_CONFIG", 1, func(w *world) {
+		w.forgeRotate(w.key, w.root, released(newKey(w)), func(r *promotion.Record) { r.Keys = r.Keys[strings.Index(r.Keys, "\n")+1:] })
+	}},
 	{12, "own key brought along below a root", "TRUST_SELF_AUTHORISED", 1, func(w *world) {
 		key := newKey(w)
 		w.forge(map[string]string{ledger.SignersPath: w.cat("rung/ledger:allowed_signers") + "rung " + key.Public().AuthorizedKey() + "\n"})

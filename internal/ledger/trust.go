@@ -190,6 +190,9 @@ func Follows(before TrustList, standing *promotion.LedgerEntry, next promotion.R
 	if next.Trust.Serial != serial+1 {
 		return fmt.Errorf("its serial is %d, and %d is next", next.Trust.Serial, serial+1)
 	}
+	if !before.OwnRoot() && t.OwnRoot() {
+		return errors.New("it names no root key any more: the release key would be its own root again")
+	}
 	for _, s := range before.role(ReleaseRole) {
 		if _, kept := t.Release(s.Key); !kept {
 			return fmt.Errorf("it leaves the release key %s out: end its time with valid-before instead, for what it signed stays", s.Key.Fingerprint())
