@@ -40,6 +40,7 @@ func (w *World) check(ctx context.Context, t *teller, whole bool) (sum Summary) 
 		t.tell(Step{Kind: StepFound, Text: text, OK: &ok})
 	}
 	w.count(&sum)
+	sum.OK = len(sum.Differences) == 0
 	return sum
 }
 
