@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	_ "time/tzdata" // TZ names the reader's zone, also where the machine knows none
 
 	"github.com/rungbot/rung/internal/audit"
 	"github.com/rungbot/rung/internal/audit/report"

@@ -49,6 +49,9 @@ func (p *pass) handMade(pair promotion.Pair) (handMade, bool) {
 		}
 		chain = append(chain, e)
 	}
+	if h.before.Land.Statement == "" && comesFromNothing(live.Land.Record.Places) {
+		return handMade{}, false // people brought the artifact here: there is nothing to go back to
+	}
 	for _, e := range chain {
 		if sameRelease(&e, &h.before) {
 			break
@@ -60,6 +63,10 @@ func (p *pass) handMade(pair promotion.Pair) (handMade, bool) {
 	}
 	h.earlier = h.earlier[1:]
 	return h, true
+}
+
+func comesFromNothing(places []promotion.PlaceChange) bool {
+	return !slices.ContainsFunc(places, func(c promotion.PlaceChange) bool { return c.Before != (promotion.Value{}) })
 }
 
 func sameRelease(a, b *promotion.LiveEntry) bool {

@@ -403,3 +403,20 @@ func TestConfigurationIsAdoptedByRange(t *testing.T) {
 		})
 	}
 }
+
+// TestAnArtifactThatPeopleBringIn is theirs to bring: nothing stood there before, so
+// that nothing is put back or held.
+func TestAnArtifactThatPeopleBringIn(t *testing.T) {
+	w := newWorld(t, reverting)
+	w.s.Pipeline.Artifacts = append(w.s.Pipeline.Artifacts, promotion.ArtifactSpec{Name: payments, Image: "ghcr.io/acme/payments"})
+	pair := promotion.Pair{Environment: prod, Artifact: payments}
+	w.place(pair, value("3.0.0"))
+	w.commit(promotion.BaseChange{
+		Environments: []promotion.Environment{prod}, MergedBy: bob,
+		Places: map[promotion.Pair][]promotion.PlaceChange{pair: {{Path: w.s.Places[pair][0].Path, Locator: "kustomize:0:images[0]", After: value("3.0.0")}}},
+	})
+	plan := w.step()
+	w.wantRecords(plan, "adopt prod/payments 3.0.0", "settle prod/payments 3.0.0 good")
+	w.wantState(plan, pair, promotion.PhaseIdle, "")
+	w.wantRecords(w.settled())
+}
