@@ -189,6 +189,14 @@ type play struct {
 // stories' own.
 func newPlay(t *testing.T, config string) *play {
 	t.Helper()
+	p := newPlayOf(t, false, config)
+	p.until("recorded", "^settle")
+	return p
+}
+
+// newPlayOf is newPlay, before the ledger; empty leaves rung.yaml away.
+func newPlayOf(t *testing.T, empty bool, config string) *play {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	t.Cleanup(cancel)
 	dir := t.TempDir()
@@ -197,7 +205,7 @@ func newPlay(t *testing.T, config string) *play {
 			t.Fatal(err)
 		}
 	}
-	w, err := newWorld(ctx, dir, false)
+	w, err := newWorld(ctx, dir, empty)
 	t.Cleanup(func() {
 		if err := w.close(); err != nil {
 			t.Error(err)
@@ -209,9 +217,7 @@ func newPlay(t *testing.T, config string) *play {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &play{t, ctx, w}
-	p.until("recorded", "^settle")
-	return p
+	return &play{t, ctx, w}
 }
 
 func (p *play) do(what string, args ...string) {

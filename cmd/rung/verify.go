@@ -40,6 +40,9 @@ func (c verifyCommand) Run(ctx context.Context, io streams) error {
 	if report.TrustOnFirstUse && report.Root != "" {
 		fmt.Fprintf(io.err, "rung: trust on first use: the ledger begins with key %s; compare it with the published one, and pin it with --root\n", report.Root)
 	}
+	if report.Trust.OwnRoot && report.Root != "" {
+		fmt.Fprintln(io.err, "rung: there is no root key: the ledger's release key is its own root, and whoever has it can replace it (docs/keys.md)")
+	}
 	if c.JSON {
 		err = encode(io, report)
 	} else {
