@@ -59,6 +59,9 @@ func TestVerdicts(t *testing.T) {
 		{row{got: 0, limit: 0}, "ok"},
 		{row{got: 1, limit: 0}, "MISS"},
 		{row{got: 99, limit: informative}, ""},
+		{row{got: 99, least: 100}, "MISS"},
+		{row{got: 100, least: 100}, "ok"},
+		{row{got: 100, least: 100, fault: "it can't be"}, "MISS"},
 		{row{got: 99, limit: informative, fault: "it can't be"}, "MISS"},
 	} {
 		if got := c.row.verdict(); got != c.want {

@@ -9,9 +9,12 @@
 // bench: it is a cost that nobody thought of. Times are printed for information
 // only; they say more about the machine than about rung.
 //
-// Concurrency: the sites run side by side, the play that memory is measured by
-// runs alone. Everything is bounded and stays on loopback. What it does not do:
-// it judges no behaviour; a step that goes wrong ends it.
+// rung verify is measured on repositories that package history writes: CPU time
+// and memory of the process by the kernel's account, the median of some runs.
+//
+// Concurrency: the sites run side by side; the play that memory is measured by,
+// and each verification, run alone. Everything is bounded and stays on loopback.
+// What it does not do: it judges no behaviour; a step that goes wrong ends it.
 package main
 
 import (
@@ -31,15 +34,26 @@ import (
 )
 
 // patience bounds the whole bench.
-const patience = 5 * time.Minute
+const patience = 15 * time.Minute
 
 func main() {
 	binary := flag.String("binary", "bin/rung", "the rung to measure; it is built where there is none")
 	docs := flag.String("docs", "", "write the table into this file as well, between its two markers")
+	only := flag.Bool("verify", false, "measure rung verify alone")
+	repository := flag.String("signatures", "", "verify the signatures of this repository's commits and print their number; the bench runs itself so")
+	signers := flag.String("signers", "", "the trust list for -signatures")
+	heads := flag.String("heads", "", "the heads for -signatures, with a comma between them")
 	flag.Parse()
+	if *repository != "" {
+		if err := verifySignatures(os.Stdout, *repository, *signers, strings.Split(*heads, ",")); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(2)
+		}
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("the bench takes longer than %s", patience))
-	held, err := bench(ctx, os.Stdout, *binary, *docs)
+	held, err := bench(ctx, os.Stdout, *binary, *docs, *only)
 	cancel()
 	stop()
 	switch {
@@ -52,9 +66,14 @@ func main() {
 }
 
 // bench measures everything and reports whether every target holds.
-func bench(ctx context.Context, out io.Writer, binary, docs string) (held bool, err error) {
+func bench(ctx context.Context, out io.Writer, binary, docs string, only bool) (held bool, err error) {
 	if binary, err = built(ctx, binary); err != nil {
 		return false, err
+	}
+	if only {
+		rows, err := verification(ctx, binary)
+		printRows(out, rows)
+		return err == nil && !slices.ContainsFunc(rows, row.missed), err
 	}
 	rows := []row{size(binary)}
 	parts := []func(context.Context, string) ([]row, error){
@@ -86,6 +105,11 @@ func bench(ctx context.Context, out io.Writer, binary, docs string) (held bool, 
 	if err == nil {
 		var more []row
 		more, err = memory(ctx, binary)
+		rows = append(rows, more...)
+	}
+	if err == nil {
+		var more []row
+		more, err = verification(ctx, binary)
 		rows = append(rows, more...)
 	}
 	printRows(out, rows)

@@ -16,8 +16,9 @@ type row struct {
 	unit   string
 	got    float64
 	// limit is the target: at most this. A negative one is no target, the
-	// figure is for information.
-	limit float64
+	// figure is for information. least, if it is not zero, is the target instead:
+	// at least this.
+	limit, least float64
 	// detail is what was counted.
 	detail string
 	// fault fails the row whatever its figure is.
@@ -28,10 +29,18 @@ type row struct {
 const informative = -1
 
 // missed reports whether the row fails the bench.
-func (r row) missed() bool { return r.fault != "" || r.limit >= 0 && r.got > r.limit }
+func (r row) missed() bool {
+	if r.least != 0 {
+		return r.fault != "" || r.got < r.least
+	}
+	return r.fault != "" || r.limit >= 0 && r.got > r.limit
+}
 
 func (r row) target() string {
-	if r.limit < 0 {
+	switch {
+	case r.least != 0:
+		return "≥ " + amount(r.least)
+	case r.limit < 0:
 		return "–"
 	}
 	return "≤ " + amount(r.limit)
