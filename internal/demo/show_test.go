@@ -43,7 +43,7 @@ func TestAutoHoldsAndNoticesOneByte(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !untouched.OK || len(untouched.Differences) > 0 || untouched.Promotions == 0 {
+	if len(untouched.Differences) > 0 || untouched.Promotions == 0 {
 		t.Errorf("before the byte was altered: %+v", untouched)
 	}
 	if sum.OK || len(sum.Differences) == 0 {
