@@ -50,6 +50,10 @@ func (p *pass) command(c *promotion.Command) {
 		p.refuse(c, denied)
 		return
 	}
+	if text != "" && p.carriedOut(c) {
+		p.done(c) // it comes again, and what it was said on is not known any more
+		return
+	}
 	byDigest := c.Digest != "" && strings.HasSuffix(c.Verb, "quarantine")
 	if text != "" && c.Verb != "freeze" && c.Verb != "unfreeze" && !byDigest {
 		p.refuse(c, text)
@@ -259,6 +263,29 @@ func (p *pass) done(c *promotion.Command) {
 func heard(c *promotion.Command, r promotion.Record) bool {
 	_, own := because(c)
 	return r.Kind != "" && (r.Cause.Kind == own.Kind && r.Cause.ID == own.ID || r.IssuedAt.After(c.At))
+}
+
+// carriedOut reports whether a standing record was written because of this very
+// command.
+func (p *pass) carriedOut(c *promotion.Command) bool {
+	_, own := because(c)
+	is := func(r promotion.Record) bool { return r.Cause.Kind == own.Kind && r.Cause.ID == own.ID }
+	for _, r := range p.freeze {
+		if is(r) {
+			return true
+		}
+	}
+	for _, e := range p.s.Ledger.Quarantine {
+		if is(e.Record) {
+			return true
+		}
+	}
+	for _, e := range p.open {
+		if is(e.Record) {
+			return true
+		}
+	}
+	return false
 }
 
 // because is who said a command, and the event that it came with.

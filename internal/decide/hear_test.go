@@ -297,6 +297,26 @@ func TestAQuarantineOfWhatWasNotSeenIsNotDone(t *testing.T) {
 	w.wantRecords(w.step(), "quarantine "+digest("1.1.0").Short())
 }
 
+// A click that comes again, after a restart, on a pull request that is closed and
+// whose pair has another one now: what it asked for stands, and nothing is answered.
+func TestACommandThatComesAgainIsKnownByWhatItDid(t *testing.T) {
+	w := newWorld(t, func(w *world) { w.env(dev).Approvals.Required = 1 })
+	w.publish("1.1.0")
+	w.settled()
+	pull := w.openPR(at(dev)).Number
+	c := w.say(1, bob, pull, "/hold")
+	c.Comment, c.Click = 0, "f00d"
+	w.wantRecords(w.step(), "freeze dev/checkout")
+	c = w.say(1, bob, pull, "/hold")
+	c.Comment, c.Click, c.Subject = 0, "f00d", nil
+	if plan := w.step(); len(plan.Records) != 0 || len(plan.Comments) != 0 {
+		t.Errorf("records %v, answers %v", kinds(plan.Records), plan.Comments)
+	}
+	c = w.say(1, bob, pull, "/hold")
+	c.Comment, c.Click, c.Subject = 0, "beef", nil
+	w.wantAnswer(w.decide(), "confused", "name the artifact and the environment")
+}
+
 func TestUnquarantineOfAManifestLiftsItsIndex(t *testing.T) {
 	w := newWorld(t)
 	w.s.Ledger.Quarantine[digest("index")] = w.entry(promotion.Record{
