@@ -43,6 +43,14 @@ func repository(s string) (string, bool) {
 	return registry + "/" + rest, true
 }
 
+// SameImage reports whether two names are the same repository, as Find compares
+// them.
+func SameImage(a, b string) bool {
+	x, ok := repository(a)
+	y, also := repository(b)
+	return ok && also && x == y
+}
+
 // reference is an image reference in its parts, as written. tail is where
 // ":tag" or "@digest" begins; a reference with neither is bare.
 type reference struct {

@@ -53,6 +53,9 @@ type Found struct {
 	Line, Column int
 }
 
+// WithoutVersion ends the text of a Note about an image that is named bare.
+const WithoutVersion = "without a version: rung leaves it alone"
+
 // Note is something a person may want to know of a file: a mention of an
 // artifact that is not a place, or why the file was passed over.
 type Note struct {

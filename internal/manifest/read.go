@@ -277,7 +277,7 @@ func (f *document) gather(s *source) {
 		}
 		for _, b := range w.bare {
 			if b.repo == t.repo {
-				f.note(s, s.offset(b.here), "names %s without a version: rung leaves it alone", t.image)
+				f.note(s, s.offset(b.here), "names %s "+WithoutVersion, t.image)
 			}
 		}
 	}
