@@ -164,7 +164,8 @@ func (w *world) byHand(person, artifact, version string) {
 	if !strings.Contains(text, was) {
 		w.t.Fatalf("prod does not run what it should:\n%s", text)
 	}
-	_, err := w.emu.PushFiles(w.t.Context(), githubemu.Push{
+	var err error
+	w.changed, err = w.emu.PushFiles(w.t.Context(), githubemu.Push{
 		Repository: repository, Person: person, Message: "It is on fire", Files: map[string]string{place("prod"): strings.Replace(text, was, is, 1)},
 	})
 	w.must(err)
@@ -213,7 +214,7 @@ var own = regexp.MustCompile(`^(# (HELP|TYPE) )?(go_|process_|promhttp_|rung_del
 // git and the registry give are named.
 func (w *world) sameState(want, got string) {
 	w.t.Helper()
-	want = strings.NewReplacer("<main>", w.head("main"), "<ledger>", w.head("rung/ledger")).Replace(want)
+	want = strings.NewReplacer("<main>", w.head("main"), "<ledger>", w.head("rung/ledger"), "<short by hand>", w.changed[:12]).Replace(want)
 	heads, err := w.git.Refs(w.t.Context(), "refs/heads/rung/p/")
 	w.must(err)
 	for ref, head := range heads {
@@ -231,24 +232,22 @@ func (w *world) sameState(want, got string) {
 	}
 }
 
-// difference shows the lines in which two texts differ.
+// difference shows where two texts differ: from the first line to the last that do,
+// sixty at most.
 func difference(want, got string) string {
 	a, b := strings.Split(want, "\n"), strings.Split(got, "\n")
-	var out strings.Builder
-	for i := range max(len(a), len(b)) {
-		var left, right string
-		if i < len(a) {
-			left = a[i]
-		}
-		if i < len(b) {
-			right = b[i]
-		}
-		if left != right {
-			fmt.Fprintf(&out, "line %d:\n- %s\n+ %s\n", i+1, left, right)
-		}
-		if out.Len() > 8<<10 {
-			return out.String() + "…\n"
-		}
+	first := 0
+	for first < min(len(a), len(b)) && a[first] == b[first] {
+		first++
 	}
-	return out.String()
+	last := 0 // how many are the same at the end
+	for last < min(len(a), len(b))-first && a[len(a)-1-last] == b[len(b)-1-last] {
+		last++
+	}
+	cut := func(lines []string, sign string) string {
+		lines = lines[first : len(lines)-last]
+		text := strings.Join(lines[:min(len(lines), 60)], "\n"+sign)
+		return sign + text + "\n"
+	}
+	return fmt.Sprintf("from line %d on:\n%s%s", first+1, cut(a, "- "), cut(b, "+ "))
 }

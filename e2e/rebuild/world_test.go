@@ -61,6 +61,8 @@ type world struct {
 	registry http.Handler
 	// digests are what was published, by "artifact:version".
 	digests map[string]string
+	// changed is the commit in which somebody set a version by hand.
+	changed string
 	// closed is true while rung is to write nothing: a request that changes
 	// anything fails the test.
 	closed bool
