@@ -44,6 +44,7 @@ var looks = map[string]look{
 	"board":       {"board REGEXP: the board's page", [2]int{1, 1}, seeBoard},
 	"asked":       {"asked COUNT: calls of GitHub's API by rung since forget-counts", [2]int{1, 1}, seeAsked},
 	"file":        {"file PATH REGEXP: main holds it", [2]int{2, 2}, seeFile},
+	"linked":      {"linked PROPOSES AUTHORIZES: the two branches cite each other, so many times", [2]int{2, 2}, seeLinked},
 	"pulls":       {"pulls COUNT: open pull requests of promotions", [2]int{1, 1}, seePulls},
 }
 

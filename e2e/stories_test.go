@@ -56,7 +56,8 @@ var afterAll = func() int { return 0 }
 //	find-merged ENV ARTIFACT  the same for a merged one
 //	onboard PERSON         merge the pull request that names the ledger
 //	clone DIRECTORY        a clone by stock git
-//	verified               rung verify --recompute finds nothing wrong with a fresh clone
+//	verified               rung verify --recompute finds nothing wrong with a fresh clone,
+//	                       and the records are what docs/records.md says
 //	git ARGS…, rung ARGS…  the programs; with ! they must fail
 func TestStories(t *testing.T) {
 	commands := map[string]func(*testscript.TestScript, bool, []string){
@@ -283,6 +284,9 @@ func seeVerified(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	clone(ts, false, []string{"verified"})
 	runRung(ts, false, []string{"verify", "--recompute", "verified"})
+	if err := schemaHolds(ctx, ts.MkAbs("verified")); err != nil {
+		fail(ts, w, "a record is not what docs/records.md says: %v", err)
+	}
 	ts.Check(os.RemoveAll(ts.MkAbs("verified")))
 }
 

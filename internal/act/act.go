@@ -31,6 +31,7 @@ import (
 	"github.com/rungbot/rung/internal/gitrepo"
 	"github.com/rungbot/rung/internal/ledger"
 	"github.com/rungbot/rung/internal/promotion"
+	"github.com/rungbot/rung/internal/prose"
 )
 
 // Forge is what act does on GitHub. *forge.Client is one.
@@ -98,7 +99,7 @@ func (a *Actor) once(what answer, give func() error) error {
 // stopped it; the Outcome says what was done before.
 func (a *Actor) Do(ctx context.Context, s *promotion.Snapshot, plan *promotion.Plan, maybe bool) (promotion.Outcome, error) {
 	d := &doing{
-		Actor: a, s: s, plan: plan, log: zerolog.Ctx(ctx), maybe: maybe, commits: map[int]promotion.Hash{},
+		Actor: a, s: s, plan: plan, log: zerolog.Ctx(ctx), maybe: maybe, commits: map[int]promotion.Hash{}, tip: s.Ledger.Tip,
 		res: promotion.Outcome{Heads: map[promotion.Pair]promotion.Hash{}, Opened: map[promotion.Pair]int{}, Refused: map[promotion.Pair]promotion.Refusal{}},
 	}
 	for _, step := range []func(context.Context) error{d.push, d.onboard, d.reopen, d.open, d.check, d.merge, d.answer} {
@@ -119,6 +120,8 @@ type doing struct {
 	maybe bool
 	// commits are the ledger commits of the plan's records, by index.
 	commits map[int]promotion.Hash
+	// tip is the ledger's head, after the push.
+	tip promotion.Hash
 	// pushed is when the push began, on the monotonic clock.
 	pushed time.Time
 	res    promotion.Outcome
@@ -205,6 +208,7 @@ func (d *doing) append(ctx context.Context, records []promotion.Record) ([]gitre
 	for i, e := range done.Entries {
 		records[i] = e.Record
 	}
+	d.tip = done.Tip
 	return []gitrepo.RefUpdate{{Ref: promotion.LedgerRef, Old: d.s.Ledger.Tip, New: done.Tip, First: true}}, nil
 }
 
@@ -272,7 +276,8 @@ func (d *doing) check(ctx context.Context) error {
 			continue
 		}
 		id, err := d.Forge.SetCheck(ctx, d.s.Repository, forge.Check{
-			Name: promotion.CheckName, Head: c.Head, ExternalID: c.Fingerprint(), Conclusion: c.Conclusion, Title: c.Title, Summary: c.Summary,
+			Name: promotion.CheckName, Head: c.Head, ExternalID: c.Fingerprint(), Conclusion: c.Conclusion, Title: c.Title,
+			Summary:    c.Summary + prose.LedgerHead(d.tip), // no part of the fingerprint: it is not written anew for every record
 			DetailsURL: d.BoardURL, Actions: c.Actions, Maybe: d.maybe,
 		}, c.ID)
 		if err != nil {

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"encoding/json"
 	"os"
 	"strings"
 	"testing"
@@ -304,4 +305,53 @@ func TestForgedJudgementsAreFound(t *testing.T) {
 			}
 		})
 	}
+}
+
+// FuzzRecompute judges facts that anybody may have written into a record: nothing
+// breaks, and twice the same comes out.
+func FuzzRecompute(f *testing.F) {
+	at := time.Date(2025, 3, 1, 9, 0, 0, 0, time.UTC)
+	env := promotion.EnvironmentSpec{
+		Name: "prod", After: []promotion.Environment{"dev"}, Soak: time.Minute, Approvals: promotion.ApprovalRule{Required: 1, Teams: []string{"acme/sre"}},
+		Policies: []string{"p.yaml"}, Health: []promotion.HealthSource{{Status: "ok"}, {HTTP: "https://x.example"}},
+	}
+	set, _ := policy.Compile(map[string][]byte{"p.yaml": []byte(noOnes)})
+	for _, r := range []promotion.Record{
+		{Kind: promotion.RecordAuthorize, Artifact: artifact("checkout", value("checkout", "1.1.0")), Facts: &promotion.RecordFacts{
+			Version: 1, Now: at, PullRequest: &promotion.PullRequestFacts{Head: "a", Reviews: []promotion.ReviewFacts{{State: "approved", Commit: "a", Access: &promotion.Access{}}}},
+			Predecessors: []promotion.PredecessorFacts{{Environment: "dev", Settled: "good", Health: []promotion.HealthReading{{}}}}, Freezes: []promotion.Bar{{}}, Quarantined: &promotion.Bar{},
+		}},
+		{Kind: promotion.RecordLand, Restores: "x", Facts: &promotion.RecordFacts{}},
+		{Kind: promotion.RecordSettle, Artifact: artifact("checkout", value("checkout", "1.1.0")), Outcome: "good", Window: &promotion.RecordWindow{Began: at, Ended: at, Readings: []promotion.HealthReading{{Source: env.Health[0], Status: "pass", At: at}}}},
+	} {
+		data, err := json.Marshal(r)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var r promotion.Record
+		if json.Unmarshal(data, &r) != nil {
+			return
+		}
+		again := func() (string, string) {
+			j := judgement{recorded: &recorded{LedgerEntry: promotion.LedgerEntry{Record: r}}, landed: at}
+			switch {
+			case r.Kind == promotion.RecordSettle && r.Window != nil && r.Artifact != nil:
+				return settledAgain(j, &env)
+			case r.Facts == nil || r.Artifact == nil:
+				return "", ""
+			}
+			if expected, found := j.witnessed(); found != "" {
+				return expected, found
+			}
+			panel := gate.Panel{Policy: set.Judge, Approval: approval.Judge, App: identity.App}
+			return compare(&r, panel.Judge(r.Restore(promotion.ModeMerge, "", env, "x")))
+		}
+		first, firstFound := again()
+		if second, found := again(); second != first || found != firstFound {
+			t.Errorf("first %q %q, then %q %q", first, firstFound, second, found)
+		}
+	})
 }

@@ -173,9 +173,9 @@ func TestWhatIsAnnouncedOnce(t *testing.T) {
 // has it; the record waits for company.
 func TestAnnouncedBeforeItIsServed(t *testing.T) {
 	w := newWorld(t)
-	w.s.Available[checkout] = promotion.Availability{
-		Releases: []promotion.Release{release("1.0.0")}, Announced: []promotion.Release{{Version: "1.1.0", Causers: []promotion.Person{carol}, Events: []promotion.RecordEvent{event("1", carol)}}},
-	}
+	early := told("1.1.0", event("1", carol))
+	early.Digest = ""
+	w.s.Available[checkout] = promotion.Availability{Releases: []promotion.Release{release("1.0.0")}, Announced: []promotion.Release{early}}
 	plan := w.step()
 	w.wantRecords(plan, "announce /checkout 1.1.0")
 	if !plan.Lone || plan.Records[0].Artifact.Digest != "" {

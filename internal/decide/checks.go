@@ -33,7 +33,7 @@ func (p *pass) promotionCheck(pair promotion.Pair, kind string, r promotion.Reco
 	}
 	c := promotion.Check{
 		Pair: pair, Head: head, Conclusion: "action_required",
-		Summary: prose.Check(verb, pair, p.previous(pair, r), target(r), vs, ""),
+		Summary: prose.Check(verb, pair, p.previous(pair, r), target(r), vs),
 	}
 	c.Actions = []promotion.Button{{Label: "Hold", Description: "Stop promotions of this artifact here", Identifier: "hold"}}
 	if r, ok := p.freeze[pair.String()]; ok && r.Kind == promotion.RecordFreeze {

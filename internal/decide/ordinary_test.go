@@ -15,7 +15,7 @@ func TestTheCheckOfOrdinaryPullRequests(t *testing.T) {
 		says              []string
 	}{
 		"nothing of rung's": {promotion.Impact{}, "success", "No promotion here", []string{"touches no place where rung writes a version"}},
-		"a version by hand": {promotion.Impact{Places: places}, "success", "Changes versions by hand", []string{"Changes **checkout** in **prod** by hand: `1.0.0` (`sha256:000000000000`) → `9.0.0`", "recorded as a change by hand"}},
+		"a version by hand": {promotion.Impact{Places: places}, "success", "Changes versions by hand", []string{"Changes **checkout** in **prod** by hand: `1.0.0` (`sha256:92521fc3cbd9`) → `9.0.0`", "recorded as a change by hand"}},
 		"a quarantined digest": {
 			promotion.Impact{Places: places, Quarantined: []promotion.Digest{digest("0.1.0")}},
 			"failure", "Brings in a quarantined digest",

@@ -1,6 +1,8 @@
 package decide_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -41,7 +43,8 @@ func at(e promotion.Environment) promotion.Pair {
 
 // digest is a digest that tells a version apart from others.
 func digest(version string) promotion.Digest {
-	return promotion.Digest(fmt.Sprintf("sha256:%064x", version))
+	sum := sha256.Sum256([]byte(version))
+	return promotion.Digest("sha256:" + hex.EncodeToString(sum[:]))
 }
 
 // value is a version with its digest.
@@ -61,6 +64,8 @@ type world struct {
 	merges bool
 	// said are all comments and checks that plans asked for.
 	said []promotion.Comment
+	// wrote is told of each plan's records with their entries.
+	wrote func(plan *promotion.Plan, records []promotion.Record, entries []promotion.LedgerEntry)
 }
 
 // newWorld has dev → staging → prod in mode merge, with checkout 1.0.0 live
@@ -105,7 +110,7 @@ func environment(name promotion.Environment, after ...promotion.Environment) pro
 	}
 }
 
-func hash(n int) promotion.Hash { return promotion.Hash(fmt.Sprintf("%040x", n)) }
+func hash(n int) promotion.Hash { return blob("object", n) }
 
 func release(version string) promotion.Release {
 	return promotion.Release{Version: promotion.Version(version), Digest: digest(version), Causers: []promotion.Person{carol}, Cause: promotion.Cause{Kind: "event", ID: "delivery-" + version, At: begin}}
@@ -150,6 +155,7 @@ func (w *world) start() {
 		land := promotion.Record{
 			Kind: promotion.RecordAdopt, Environment: pair.Environment, Artifact: &promotion.RecordArtifact{Name: pair.Artifact, Version: v.Version, Digest: v.Digest},
 			Actor: promotion.Actor{Kind: "rung", Person: rung}, Cause: promotion.Cause{Kind: "configuration", At: begin}, IssuedAt: begin,
+			Base: promotion.RecordBase{Ref: w.s.Base.Ref, Judged: w.s.Base.Head}, Places: found(places), Reason: "found at onboarding",
 		}
 		settle := land
 		settle.Kind, settle.Outcome = promotion.RecordSettle, promotion.SettledGood
@@ -157,10 +163,19 @@ func (w *world) start() {
 	}
 }
 
+// found are places as they were found.
+func found(places []promotion.Place) []promotion.PlaceChange {
+	var changes []promotion.PlaceChange
+	for _, pl := range places {
+		changes = append(changes, promotion.PlaceChange{Path: pl.Path, Locator: pl.Locator, After: pl.Value})
+	}
+	return changes
+}
+
 func ptr[T any](v T) *T { return &v }
 
 func (w *world) entry(r promotion.Record) promotion.LedgerEntry {
-	return promotion.LedgerEntry{Record: r, Statement: fmt.Sprintf("sha256:%064x", w.hash()), Blob: w.hash()}
+	return promotion.LedgerEntry{Record: r, Statement: string(digest(string(w.hash()))), Blob: w.hash()}
 }
 
 // decide decides twice over the same snapshot: both plans must be equal.
@@ -293,7 +308,12 @@ func (w *world) append(plan *promotion.Plan) []promotion.LedgerEntry {
 		}
 		return ref
 	}
-	for _, r := range plan.Records {
+	records := slices.Clone(plan.Records)
+	for _, b := range plan.Builds {
+		built(&records[b.Record])
+	}
+	for _, r := range records {
+		w.shaped(r)
 		if r.From != nil {
 			r.From = &promotion.RecordFrom{Environment: r.From.Environment, Statement: resolve(r.From.Statement)}
 		}
@@ -309,7 +329,36 @@ func (w *world) append(plan *promotion.Plan) []promotion.LedgerEntry {
 			l.Base, w.s.Base.Changes = plan.Base, nil
 		}
 	}
+	if w.wrote != nil {
+		w.wrote(plan, records, entries)
+	}
 	return entries
+}
+
+// built is what act adds to a propose: the files' blobs and the tree.
+func built(r *promotion.Record) {
+	r.Files = files(r.Places)
+	pr := promotion.RecordPullRequest{}
+	if r.PullRequest != nil {
+		pr = *r.PullRequest
+	}
+	pr.Tree = blob("tree", r.Files)
+	r.PullRequest = &pr
+}
+
+// files are the blobs of the files that changes are in.
+func files(changes []promotion.PlaceChange) []promotion.RecordFile {
+	var all []promotion.RecordFile
+	for _, c := range changes {
+		all = append(all, promotion.RecordFile{Path: c.Path, Before: blob(c.Path, c.Before), After: blob(c.Path, c.After)})
+	}
+	return all
+}
+
+// blob is an object id that stands for some contents.
+func blob(contents ...any) promotion.Hash {
+	sum := sha256.Sum256(fmt.Append(nil, contents...))
+	return promotion.Hash(hex.EncodeToString(sum[:20]))
 }
 
 func (w *world) keep(r promotion.Record, e promotion.LedgerEntry) {
@@ -379,7 +428,7 @@ func (w *world) merge(pair promotion.Pair, method string, by promotion.Person) p
 	places := w.s.Ledger.Open[pair].Record.Places
 	c := promotion.BaseChange{
 		Commit: w.hash(), Parents: []promotion.Hash{w.s.Base.Head}, When: w.s.Now, Places: map[promotion.Pair][]promotion.PlaceChange{pair: places},
-		Environments: []promotion.Environment{pair.Environment}, Exact: map[promotion.Pair]bool{pair: true}, PullRequest: pr.Number, MergedBy: by,
+		Files: map[promotion.Pair][]promotion.RecordFile{pair: files(places)}, Environments: []promotion.Environment{pair.Environment}, Exact: map[promotion.Pair]bool{pair: true}, PullRequest: pr.Number, MergedBy: by,
 	}
 	switch method {
 	case "merge":
@@ -404,7 +453,8 @@ func (w *world) change(pair promotion.Pair, v promotion.Value, by promotion.Pers
 		w.s.Places[pair][i].Value = v
 	}
 	return w.commit(promotion.BaseChange{
-		Places: map[promotion.Pair][]promotion.PlaceChange{pair: places}, Environments: []promotion.Environment{pair.Environment}, MergedBy: by,
+		Places: map[promotion.Pair][]promotion.PlaceChange{pair: places}, Files: map[promotion.Pair][]promotion.RecordFile{pair: files(places)},
+		Environments: []promotion.Environment{pair.Environment}, MergedBy: by,
 	})
 }
 

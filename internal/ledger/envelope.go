@@ -86,7 +86,13 @@ func entryOf(st statement, digest string) (promotion.LedgerEntry, error) {
 	dec := json.NewDecoder(bytes.NewReader(st.Predicate))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&r); err != nil {
+		if newer := newerFormat(st.Predicate); newer != nil {
+			return promotion.LedgerEntry{}, newer
+		}
 		return promotion.LedgerEntry{}, malformed("predicate: %v", err)
+	}
+	if r.Format > promotion.RecordFormat {
+		return promotion.LedgerEntry{}, newerFormat(st.Predicate)
 	}
 	again, err := marshal(normalise(r))
 	if err != nil || !bytes.Equal(again, st.Predicate) {
@@ -104,6 +110,19 @@ func entryOf(st statement, digest string) (promotion.LedgerEntry, error) {
 		return promotion.LedgerEntry{}, malformed("the subject is not the predicate's")
 	}
 	return promotion.LedgerEntry{Record: r, Statement: digest}, nil
+}
+
+// newerFormat is an error that says so where a predicate is of a format that this
+// rung doesn't know.
+func newerFormat(predicate []byte) error {
+	var p struct {
+		Format  int               `json:"format"`
+		Builder promotion.Builder `json:"builder"`
+	}
+	if json.Unmarshal(predicate, &p) != nil || p.Format <= promotion.RecordFormat {
+		return nil
+	}
+	return fmt.Errorf("%w: a record of format %d by rung %s; this rung reads up to format %d", ErrNewer, p.Format, clip(p.Builder.Version), promotion.RecordFormat)
 }
 
 // seal encodes a statement and signs it.

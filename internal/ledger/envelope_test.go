@@ -275,7 +275,9 @@ func TestOneCanonicalForm(t *testing.T) {
 		"an unknown predicate field":     {in(`"format":1`, `"format":1,"more":1`), ErrMalformed},
 		"predicate fields swapped":       {in(`"format":1,"kind":"land"`, `"kind":"land","format":1`), ErrMalformed},
 		"a field twice in the predicate": {in(`"kind":"land"`, `"kind":"propose","kind":"land"`), ErrMalformed},
-		"another format":                 {in(`"format":1`, `"format":2`), ErrMalformed},
+		"a newer format":                 {in(`"format":1`, `"format":2`), ErrNewer},
+		"a newer format's field":         {in(`"format":1`, `"format":2,"more":1`), ErrNewer},
+		"no format":                      {in(`"format":1`, `"format":0`), ErrMalformed},
 		"a number as a float":            {in(`"format":1`, `"format":1.0`), ErrMalformed},
 		"a fraction of a second":         {in(`"issuedAt":"2025-06-02T10:00:00Z"`, `"issuedAt":"2025-06-02T10:00:00.5Z"`), ErrMalformed},
 		"another time zone":              {in(`"issuedAt":"2025-06-02T10:00:00Z"`, `"issuedAt":"2025-06-02T12:00:00+02:00"`), ErrMalformed},
@@ -430,7 +432,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		e, err := Decode(line, p.keys())
 		if err != nil {
-			if !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrSignature) {
+			if !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrSignature) && !errors.Is(err, ErrNewer) {
 				t.Errorf("an error of no kind: %v", err)
 			}
 			return
@@ -455,13 +457,31 @@ func FuzzDecodeFile(f *testing.F) {
 	f.Add([]byte(string(land) + "\n" + string(vsa) + "\n"))
 	f.Add([]byte(string(land) + "\n" + string(vsa)))
 	f.Add([]byte("\n\n\n\n"))
+	for _, r := range every() {
+		line, _, err := Encode(r, p)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(append(line, '\n'))
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		entries, err := DecodeFile(data, p.keys())
 		if (err == nil) != (len(entries) > 0) {
 			t.Errorf("%d records and %v", len(entries), err)
 		}
 		if err == nil {
-			_ = place(&promotion.LedgerState{Live: map[promotion.Pair]promotion.LiveEntry{}}, LivePath(devCheckout), entries)
+			// Where it belongs, and where it does not.
+			path, _ := pathOf(entries[0].Record)
+			for _, at := range []string{path, LivePath(devCheckout), RangePath} {
+				st := promotion.LedgerState{
+					Live: map[promotion.Pair]promotion.LiveEntry{}, Open: map[promotion.Pair]promotion.LedgerEntry{}, Quarantine: map[promotion.Digest]promotion.LedgerEntry{},
+					Freezes: map[string]promotion.LedgerEntry{}, Announced: map[promotion.Artifact][]promotion.LedgerEntry{},
+				}
+				if err := place(&st, at, entries); err == nil && at != path {
+					t.Errorf("a %s record is taken at %s", entries[0].Record.Kind, at)
+				}
+				_, _ = linksOf(st), announcedIn(st)
+			}
 		}
 	})
 }

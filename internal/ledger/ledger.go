@@ -52,6 +52,8 @@ var (
 	// signing key that it does not list, a statement that can't be carried. A
 	// person with the keys puts it right, not a push.
 	ErrTrust = errors.New("the keys don't fit")
+	// ErrNewer is for a record of a format that only a newer rung knows.
+	ErrNewer = errors.New("written by a newer rung")
 	// ErrForeign is for a ledger of another repository or App.
 	ErrForeign = errors.New("not this repository's ledger")
 )

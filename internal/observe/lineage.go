@@ -22,6 +22,8 @@ func ledgerFault(err error) (string, bool) {
 	switch {
 	case errors.Is(err, ledger.ErrForeign), errors.Is(err, ledger.ErrSignature), errors.Is(err, ledger.ErrMalformed):
 		return "the ledger can't be trusted: " + err.Error() + restore, true
+	case errors.Is(err, ledger.ErrNewer):
+		return "the ledger can't be read by this version of rung: " + err.Error() + "; run that version, or a newer one", true
 	case errors.Is(err, ledger.ErrTrust):
 		return err.Error(), true
 	}

@@ -45,16 +45,21 @@ const RecordFormat = 1
 // is part of the format; empty fields are left out. Times are UTC and whole
 // seconds.
 type Record struct {
-	Format     int              `json:"format"`
-	Kind       RecordKind       `json:"kind"`
+	// Format is RecordFormat.
+	Format int `json:"format"`
+	// Kind says what kind of record it is, and so which of the fields it has.
+	Kind RecordKind `json:"kind"`
+	// Promotion joins the records of one promotion: the same for the same
+	// decision made twice, 16 hexadecimal digits.
 	Promotion  string           `json:"promotion,omitempty"`
 	Repository RecordRepository `json:"repository"`
 	Base       RecordBase       `json:"base,omitzero"`
-	// Environment and Artifact are the subject of all kinds but freezes and
-	// quarantines (which may have neither), and adopts of a range.
+	// Environment is where it happens: with the artifact the subject of most
+	// kinds.
 	Environment Environment     `json:"environment,omitempty"`
 	Artifact    *RecordArtifact `json:"artifact,omitempty"`
-	// Previous links to the pair's record before this one.
+	// Previous links to the record before this one: in the same file, or, for
+	// the first of a promotion, what is live in its pair.
 	Previous *RecordLink `json:"previous,omitempty"`
 	// From is the environment and land record that the version climbs from.
 	From *RecordFrom `json:"from,omitempty"`
@@ -76,11 +81,14 @@ type Record struct {
 	// the bytes can be found again.
 	Files       []RecordFile       `json:"files,omitempty"`
 	PullRequest *RecordPullRequest `json:"pullRequest,omitempty"`
-	Actor       Actor              `json:"actor"`
-	Cause       Cause              `json:"cause,omitzero"`
+	// Actor is who decided it: rung, or the person whose word or deed it is.
+	Actor Actor `json:"actor"`
+	Cause Cause `json:"cause,omitzero"`
 	// Events are what an announce record stands on, oldest first.
-	Events  []RecordEvent `json:"events,omitempty"`
-	Causers []Person      `json:"causers,omitempty"`
+	Events []RecordEvent `json:"events,omitempty"`
+	// Causers are the people who made the promotion happen: who published the
+	// version, or asked for the rollback. None of them can approve it.
+	Causers []Person `json:"causers,omitempty"`
 	// Authorized is, on a land, the statement digest of the authorize record
 	// whose verdicts it repeats; empty where the gates were judged anew.
 	Authorized string           `json:"authorized,omitempty"`
@@ -99,13 +107,14 @@ type Record struct {
 	Landed *RecordLanded `json:"landed,omitempty"`
 	// Range is what an adopt of configuration covers.
 	Range *RecordRange `json:"range,omitempty"`
-	// Digest is the subject of a quarantine; Children are the manifests of
-	// its index.
-	Digest   Digest   `json:"digest,omitempty"`
+	// Digest is the subject of a quarantine.
+	Digest Digest `json:"digest,omitempty"`
+	// Children are the manifests of the digest's index: what is barred with it.
 	Children []Digest `json:"children,omitempty"`
 	// Scope is the subject of a freeze: "+all", environment, or
 	// "environment/artifact".
-	Scope string    `json:"scope,omitempty"`
+	Scope string `json:"scope,omitempty"`
+	// Until is when a freeze ends by itself.
 	Until time.Time `json:"until,omitzero"`
 	// Outcome is a settle's: good, bad or inconclusive.
 	Outcome string `json:"outcome,omitempty"`
@@ -114,10 +123,12 @@ type Record struct {
 	Reason string `json:"reason,omitempty"`
 	// Keys is the trust list that a rotate record puts in force: the bytes of
 	// allowed_signers, whole. Trust is what else it says.
-	Keys     string       `json:"keys,omitempty"`
-	Trust    *RecordTrust `json:"trust,omitempty"`
-	IssuedAt time.Time    `json:"issuedAt"`
-	Builder  Builder      `json:"builder"`
+	Keys  string       `json:"keys,omitempty"`
+	Trust *RecordTrust `json:"trust,omitempty"`
+	// IssuedAt is when it was written, never before the record before it in the
+	// ledger, but for a rotate, whose clock is another.
+	IssuedAt time.Time `json:"issuedAt"`
+	Builder  Builder   `json:"builder"`
 }
 
 // RecordRepository names the repository a record belongs to.

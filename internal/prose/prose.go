@@ -293,13 +293,18 @@ const (
 )
 
 // Check is the summary of a promotion's check run; verb is what it does.
-func Check(verb string, pair promotion.Pair, before, after promotion.Value, vs []promotion.Verdict, ledger promotion.Hash) string {
-	s := fmt.Sprintf("%s **%s** in **%s**: %s → %s\n\n%s\nrung looks again whenever something changes, and at the times that its board shows.\n",
-		verb, pair.Artifact, pair.Environment, Value(before), Value(after), Verdicts(vs))
-	if ledger != "" {
-		s += fmt.Sprintf("\nLedger: %s\n", Code(string(ledger), 40))
+func Check(verb string, pair promotion.Pair, before, after promotion.Value, vs []promotion.Verdict) string {
+	return Cut(fmt.Sprintf("%s **%s** in **%s**: %s → %s\n\n%s\nrung looks again whenever something changes, and at the times that its board shows.\n",
+		verb, pair.Artifact, pair.Environment, Value(before), Value(after), Verdicts(vs)))
+}
+
+// LedgerHead is the last line of every check run: where the ledger stood when it was
+// written. A ledger whose end was cut off lacks a commit that some check still shows.
+func LedgerHead(head promotion.Hash) string {
+	if head == "" {
+		return ""
 	}
-	return Cut(s)
+	return fmt.Sprintf("\nThe ledger's head was %s.\n", Code(string(head), 40))
 }
 
 // Help is the answer to /help.

@@ -226,7 +226,7 @@ func TestBodiesAreHarmless(t *testing.T) {
 		Pair:   promotion.Pair{Environment: "prod", Artifact: "checkout"}, Phase: evil, Sentence: evil, Live: promotion.Value{Version: evil}, Target: promotion.Value{Digest: evil},
 		Verdicts: []promotion.Verdict{{Gate: evil, Sentence: evil}},
 	}))
-	harmless(t, Check(Promotes, promotion.Pair{}, promotion.Value{Version: evil}, promotion.Value{}, []promotion.Verdict{{Sentence: evil}}, evil))
+	harmless(t, Check(Promotes, promotion.Pair{}, promotion.Value{Version: evil}, promotion.Value{}, []promotion.Verdict{{Sentence: evil}})+LedgerHead(evil))
 }
 
 func TestTheStockCheckHasPlaceholders(t *testing.T) {
