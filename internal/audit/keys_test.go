@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -393,5 +394,49 @@ func TestTrustState(t *testing.T) {
 	w.push()
 	if report, found := w.verify(Options{Root: w.key.Public().Fingerprint()}); found != "" || report.Trust.OwnRoot || report.Trust.Serial != 2 {
 		t.Errorf("%s %+v%s", found, report.Trust, show(report))
+	}
+}
+
+// TestCheckpointAcrossARotation: from a checkpoint that was taken before the keys
+// changed the same is found as from the beginning, of what holds and of what does not.
+func TestCheckpointAcrossARotation(t *testing.T) {
+	w := newWorld(t)
+	w.rooted()
+	since := w.push().remembered()
+	same := func(name string) Report {
+		t.Helper()
+		whole, found := w.verify(Options{})
+		report, foundSince := w.verify(Options{Checkpoint: since})
+		if found != foundSince || !reflect.DeepEqual(report.Trust, whole.Trust) || report.Root != whole.Root {
+			t.Errorf("%s: found %q, from the beginning %q\n%+v\n%+v%s", name, foundSince, found, report.Trust, whole.Trust, show(report))
+		}
+		return whole
+	}
+	cut, at, stolen := w.state.Tip, w.now, w.key
+	w.append("", promotion.Record{Kind: promotion.RecordFreeze, Scope: "prod"})
+	w.push()
+	same("a record")
+	behind := w.state.Tip
+	fresh := newKey(t)
+	w.use(fresh)
+	w.carry(w.root, ledger.TrustChange{Release: []sign.PublicKey{fresh.Public()}, End: w.now.Add(time.Hour)})
+	w.promote(ride{pair: pair("dev", "checkout"), version: "1.2.0"})
+	w.push()
+	if report := same("a rotation"); report.Trust.Serial != 2 || !report.OK {
+		t.Errorf("%+v%s", report.Trust, show(report))
+	}
+	print := stolen.Public().Fingerprint()
+	since = w.remembered()
+	w.carry(w.root, ledger.TrustChange{Revoke: []promotion.Revocation{{Key: print, After: behind}}, Cuts: map[string]time.Time{print: at}})
+	w.push()
+	if report := same("a revocation of what is past"); !report.OK {
+		t.Error(show(report))
+	}
+	last := newKey(t)
+	w.use(last)
+	w.carry(w.root, ledger.TrustChange{Revoke: []promotion.Revocation{{Key: fresh.Public().Fingerprint(), After: cut}}, Release: []sign.PublicKey{last.Public()}})
+	w.push()
+	if report := same("a cut long before the checkpoint"); report.ExitCode() != 1 || codes(report) != "KEY_REVOKED" {
+		t.Error(codes(report), show(report))
 	}
 }
