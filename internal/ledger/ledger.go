@@ -7,10 +7,14 @@
 // SSH-signed, carries the records' index as trailers (trailers.go), and names
 // the base commit up to which every change is accounted for.
 //
+// Whose signatures count is said by the trust list (trust.go), which only a
+// statement by a root key changes (rotate.go). The tip is judged by the settings'
+// keys and what root keys signed, never by what its own tree claims (trusted.go).
+//
 // Invariants: a record that does not re-encode to the same bytes, or whose
-// signature is not by a key from the settings, is refused, never repaired. The
+// signature is not by a key that counts, is refused, never repaired. The
 // branch is only ever appended to. A ledger of another repository or App is
-// refused.
+// refused, and a trust list that is older than one that was carried.
 //
 // Concurrency: values are immutable once read; a Reader caches decoded files by
 // blob id and may be used by one goroutine at a time. What it does not do: it

@@ -2,6 +2,8 @@
 // namespace git) for commits and raw Ed25519 for DSSE envelopes, and reads
 // and writes the allowed_signers file that says whose signatures count.
 //
+// A key is read from a file (key.go), or held by an ssh-agent (agent.go).
+//
 // State: none beyond a loaded key, and tables for a few public keys that have
 // verified much (comb.go), which change how fast an answer comes and nothing
 // else. Invariants: plain Ed25519 only; signatures
@@ -14,6 +16,7 @@
 // from several goroutines, provided the crypto.Signer behind a Key allows it.
 //
 // What it does not do: it does not decide whether a signer was entitled to
-// what it signed (ledger and audit do), it reads no clock, and it stores no
+// what it signed (ledger and audit do), it reads no clock but to give an
+// agent a deadline, and it stores no
 // key but a new one, where the operator says (newfile.go).
 package sign
