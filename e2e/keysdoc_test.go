@@ -61,9 +61,9 @@ func TestTheKeysPage(t *testing.T) {
 	}
 	p.do("push", "alice", "first")
 	p.until("recorded", "^settle")
-	p.climb("1.1.0")
 
 	run("replace the release key")
+	p.do("publish", "checkout", "1.1.0")
 	p.do("dispatch", "checkout", "1.1.0", "by", "alice") // something to look at
 	p.until("recorded", "^rotate to trust list 2")
 	p.do("setting", "RUNG_SIGNING_KEY_FILE=next/rung-release")
@@ -74,13 +74,12 @@ func TestTheKeysPage(t *testing.T) {
 	p.do("setting", "RUNG_SIGNING_KEY_FILE=after/rung-release")
 	p.do("restart")
 	p.until("recorded", "^rotate to trust list 3")
-	p.climb("1.3.0")
 
 	run("replace a root key")
 	p.do("restart")
 	p.until("recorded", "^rotate to trust list 4")
 	p.do("restart", "-wipe")
-	p.climb("1.4.0")
+	p.climb("1.3.0")
 
 	said := run("look")
 	for _, want := range []string{"REVOKED after", "a laptop was stolen", "a year is over", "another safe", "holds: "} {

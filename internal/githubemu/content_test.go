@@ -38,6 +38,8 @@ func TestGitData(t *testing.T) {
 	cm, _, err := w.bot.Git.CreateCommit(ctx, "acme", "shop", &github.Commit{Message: github.String("promote"), Tree: tree, Parents: []*github.Commit{{SHA: &main}}}, nil)
 	w.ok(err)
 	equal(t, "verified", cm.GetVerification().GetVerified(), true)
+	equal(t, "signed by GitHub", strings.HasPrefix(cm.GetVerification().GetSignature(), "-----BEGIN PGP SIGNATURE-----\n"), true)
+	equal(t, "author and committer", cm.GetAuthor().GetName()+", "+cm.GetCommitter().GetName(), "rung[bot], GitHub")
 	own, _, err := w.bot.Git.CreateCommit(ctx, "acme", "shop", &github.Commit{
 		Message: github.String("promote"), Tree: tree, Parents: []*github.Commit{{SHA: &main}},
 		Author: &github.CommitAuthor{Name: github.String("x"), Email: github.String("x@example.com")},
