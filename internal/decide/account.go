@@ -114,6 +114,10 @@ func (p *pass) land(pair promotion.Pair, c *promotion.BaseChange, governed bool)
 	}
 	authorised := r.Kind == promotion.RecordAuthorize
 	ours := authorised && c.MergedBy != (promotion.Person{}) && c.MergedBy.ID == p.s.App.ID
+	anew := !authorised || governed || overtaken(r, state, ours)
+	if anew && state != nil && state.Head != "" {
+		pr.Head, head = state.Head, state.Head // not the one that was authorised, if any was
+	}
 	actor := promotion.Actor{Kind: "rung", Person: p.s.App}
 	if !ours {
 		actor = promotion.Actor{Kind: "person", Person: c.MergedBy}
@@ -129,7 +133,7 @@ func (p *pass) land(pair promotion.Pair, c *promotion.BaseChange, governed bool)
 		Approvals: r.Approvals, Gates: r.Gates, Policies: r.Policies, Inputs: r.Inputs, Children: r.Children, Reason: r.Reason,
 		Landed: &promotion.RecordLanded{Commit: c.Commit, FirstParent: first, Method: method(c, head), ByHand: !ours},
 	}
-	if land.Authorized = open.Statement; !authorised || governed || overtaken(r, state, ours) {
+	if land.Authorized = open.Statement; anew {
 		p.judgeLanded(&land, r, c)
 	}
 	p.record(land)

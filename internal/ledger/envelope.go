@@ -119,10 +119,10 @@ func newerFormat(predicate []byte) error {
 		Format  int               `json:"format"`
 		Builder promotion.Builder `json:"builder"`
 	}
-	if json.Unmarshal(predicate, &p) != nil || p.Format <= promotion.RecordFormat {
-		return nil
+	if json.Unmarshal(predicate, &p) == nil && p.Format > promotion.RecordFormat {
+		return fmt.Errorf("%w: a record of format %d by rung %s; this rung reads up to format %d", ErrNewer, p.Format, clip(p.Builder.Version), promotion.RecordFormat)
 	}
-	return fmt.Errorf("%w: a record of format %d by rung %s; this rung reads up to format %d", ErrNewer, p.Format, clip(p.Builder.Version), promotion.RecordFormat)
+	return nil
 }
 
 // seal encodes a statement and signs it.

@@ -23,7 +23,8 @@ const (
 type Facts struct {
 	// Version is FactsVersion.
 	Version int `json:"version"`
-	// Now is the instant of observation, UTC.
+	// Now is the instant of observation, UTC. Like every instant here it is in
+	// whole seconds.
 	Now time.Time `json:"now"`
 	// Kind is "promotion" or "rollback".
 	Kind       string     `json:"kind"`

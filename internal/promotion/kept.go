@@ -82,7 +82,8 @@ func Second(t time.Time) time.Time {
 }
 
 // Canonical is a copy of the facts with every instant in whole seconds, UTC: what
-// is judged is then what a record keeps of it, to the byte.
+// is judged is then what a record keeps of it, to the byte. Instants are cut, but
+// for the end of a soak, which is put off to the next second.
 func (f Facts) Canonical() Facts {
 	f.Now = Second(f.Now)
 	f.PullRequest = f.PullRequest.canonical()
@@ -133,7 +134,10 @@ func (p *PullRequestFacts) canonical() *PullRequestFacts {
 }
 
 func (p PredecessorFacts) canonical() PredecessorFacts {
-	p.Landed, p.SettledAt, p.SoakEnds = Second(p.Landed), Second(p.SettledAt), Second(p.SoakEnds)
+	p.Landed, p.SettledAt = Second(p.Landed), Second(p.SettledAt)
+	if !p.SoakEnds.IsZero() { // never early
+		p.SoakEnds = Second(p.SoakEnds.Add(time.Second - 1))
+	}
 	p.Health = canonical(p.Health, HealthReading.Canonical)
 	return p
 }

@@ -108,6 +108,9 @@ func TestCanonicalFacts(t *testing.T) {
 	if instants < 15 {
 		t.Errorf("only %d instants were looked at", instants)
 	}
+	if soak := c.Predecessors[0].SoakEnds; soak.Before(f.Predecessors[0].SoakEnds) || soak.Sub(f.Predecessors[0].SoakEnds) >= time.Second {
+		t.Errorf("a soak until %s ends at %s", f.Predecessors[0].SoakEnds, soak)
+	}
 	if twice := c.Canonical(); !reflect.DeepEqual(twice, c) || c.Digest() != twice.Digest() || c.Digest() == f.Digest() {
 		t.Error("the canonical form has another canonical form")
 	}
