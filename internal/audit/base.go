@@ -62,10 +62,14 @@ func (b *baseWalk) segments(ctx context.Context) error {
 	}
 	newest := bases[len(bases)-1]
 	if !b.reaches(newest) {
-		b.find(Finding{
+		f := Finding{
 			Code: RefRewind, Object: b.report.Base.Ref, Expected: "a descendant of " + newest.String() + ", up to which the ledger is written",
 			Found: b.head.String(),
-		})
+		}
+		if !b.reaches(bases[0]) {
+			f.Found += ", which has nothing of the ledger's: it is the ledger of another repository, or another branch stands in the place of this one"
+		}
+		b.find(f)
 		return nil
 	}
 	if past := b.ledger.past; past == nil {

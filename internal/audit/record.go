@@ -40,7 +40,7 @@ func pathOf(r *promotion.Record) (path string, behind bool) {
 func (s *ledgerStep) say(r *recorded, code Code, expected, found string) {
 	s.find(Finding{
 		Code: code, Object: s.at(r.path), Environment: r.Record.Environment, Artifact: r.pair().Artifact,
-		Expected: clip(expected), Found: clip(found),
+		Expected: clip(expected), Found: clip(found), At: r.Record.IssuedAt,
 	})
 }
 
@@ -318,7 +318,7 @@ func (s *ledgerStep) byHand(r *recorded) {
 	rec := &r.Record
 	h := HandChange{
 		Commit: rec.Landed.Commit, Environment: rec.Environment, Artifact: rec.Artifact.Name, Person: clip(rec.Actor.Login),
-		Value: promotion.Value{Version: rec.Artifact.Version, Digest: rec.Artifact.Digest}, Reason: clip(rec.Reason),
+		Value: promotion.Value{Version: rec.Artifact.Version, Digest: rec.Artifact.Digest}, Reason: clip(rec.Reason), At: rec.IssuedAt,
 	}
 	if rec.PullRequest != nil {
 		h.PullRequest = rec.PullRequest.Number

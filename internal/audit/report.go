@@ -185,6 +185,9 @@ type Finding struct {
 	Artifact    promotion.Artifact    `json:"artifact,omitempty"`
 	Expected    string                `json:"expected,omitempty"`
 	Found       string                `json:"found,omitempty"`
+	// At is when the record that it is about was issued; zero where it is about
+	// none.
+	At time.Time `json:"at,omitzero"`
 }
 
 // HandChange is a version that people changed other than by a promotion, and
@@ -198,6 +201,8 @@ type HandChange struct {
 	PullRequest int             `json:"pullRequest,omitempty"`
 	Value       promotion.Value `json:"value"`
 	Reason      string          `json:"reason,omitempty"`
+	// At is when rung recorded it.
+	At time.Time `json:"at,omitzero"`
 }
 
 // RefHead is a ref with the commit it stands at.
@@ -240,6 +245,8 @@ type Report struct {
 	// Before counts what was verified before, up to the checkpoint, and is not
 	// counted above; nil where everything was verified now.
 	Before *Verified `json:"before,omitempty"`
+	// LeftOut counts what Limit left out; nil where nothing was limited.
+	LeftOut *LeftOut `json:"leftOut,omitempty"`
 	// Next is the checkpoint to remember; nil where something does not hold or
 	// could not be judged.
 	Next *Checkpoint `json:"-"`
@@ -265,6 +272,9 @@ func (r *Report) ExitCode() int {
 		case c == Unjudged:
 			code = 2
 		}
+	}
+	if r.strict && r.LeftOut != nil && r.LeftOut.Findings > 0 {
+		return 1 // they are listed, and count
 	}
 	return code
 }
