@@ -170,7 +170,7 @@ func TestTamperTable(t *testing.T) {
 	}
 	for row, acts := range table {
 		if len(acts) == 0 && row > 0 {
-			t.Logf("row %2d has NO attack: %s", row, rows[row])
+			t.Errorf("row %2d has no attack: %s", row, rows[row])
 			continue
 		}
 		t.Logf("row %2d: %2d attacks: %s", row, len(acts), rows[row])
