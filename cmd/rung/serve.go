@@ -2,10 +2,15 @@ package main
 
 import (
 	"context"
+	"runtime/debug"
 
 	"github.com/rungbot/rung/internal/app"
 	"github.com/rungbot/rung/internal/settings"
 )
+
+// servePercent is how much the heap may grow between two collections, in percent of
+// what is in use.
+const servePercent = 40
 
 // serveCommand runs the service until it is told to stop.
 type serveCommand struct{}
@@ -23,6 +28,11 @@ func (serveCommand) Run(ctx context.Context, io streams) error {
 	}
 	if err := s.CheckServe(); err != nil {
 		return err
+	}
+	if variable(io.env, "GOGC") == "" {
+		// A service rests nearly always: what it holds matters more than how often
+		// it collects.
+		debug.SetGCPercent(servePercent)
 	}
 	a, err := app.New(ctx, s, app.Options{Log: logger(io.err, s.LogLevel, s.LogFormat)})
 	if err != nil {

@@ -39,7 +39,7 @@ const patience = 15 * time.Minute
 func main() {
 	binary := flag.String("binary", "bin/rung", "the rung to measure; it is built where there is none")
 	docs := flag.String("docs", "", "write the table into this file as well, between its two markers")
-	only := flag.Bool("verify", false, "measure rung verify alone")
+	only := flag.String("only", "", "measure one part alone: memory (of serve) or verify")
 	repository := flag.String("signatures", "", "verify the signatures of this repository's commits and print their number; the bench runs itself so")
 	signers := flag.String("signers", "", "the trust list for -signatures")
 	heads := flag.String("heads", "", "the heads for -signatures, with a comma between them")
@@ -66,12 +66,16 @@ func main() {
 }
 
 // bench measures everything and reports whether every target holds.
-func bench(ctx context.Context, out io.Writer, binary, docs string, only bool) (held bool, err error) {
+func bench(ctx context.Context, out io.Writer, binary, docs, only string) (held bool, err error) {
 	if binary, err = built(ctx, binary); err != nil {
 		return false, err
 	}
-	if only {
-		rows, err := verification(ctx, binary)
+	if only != "" {
+		part := map[string]func(context.Context, string) ([]row, error){"memory": memory, "verify": verification}[only]
+		if part == nil {
+			return false, fmt.Errorf("there is no part %q", only)
+		}
+		rows, err := part(ctx, binary)
 		printRows(out, rows)
 		return err == nil && !slices.ContainsFunc(rows, row.missed), err
 	}
