@@ -15,13 +15,13 @@ import (
 	"github.com/rungbot/rung/internal/promotion"
 )
 
-// mutations is how many there are of each kind: 500, about half a minute of a
+// mutations is how many there are of each kind: 1,000, about a minute of a
 // processor, or as many as RUNG_MUTATIONS says (make mutate: 10,000).
 func mutations(t *testing.T) int {
 	t.Helper()
 	text := os.Getenv("RUNG_MUTATIONS")
 	if text == "" {
-		return 500
+		return 1000
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {

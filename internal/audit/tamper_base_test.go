@@ -178,6 +178,9 @@ func group(run bool, edit func(n int, changes map[string]gitrepo.FileChange)) fu
 			places[n], steps[n] = changes, promotion.RecordLanded{Commit: at, FirstParent: before, Method: "merge", ByHand: true}
 		}
 		w.base = at
+		if w.options.Base != "" { // said by whoever wants it unrecorded
+			return
+		}
 		var lands []promotion.Record
 		for n, e := range open {
 			land := e.Record
@@ -190,6 +193,48 @@ func group(run bool, edit func(n int, changes map[string]gitrepo.FileChange)) fu
 		w.append(w.base, lands...)
 	}
 }
+
+// notYet is what happened without the records that rung would write next.
+func notYet(strict bool, happen func(*world)) func(*world) {
+	return func(w *world) {
+		w.options.Base = "main"
+		happen(w)
+		w.options = Options{Strict: strict}
+	}
+}
+
+// Until rung has written its records, what was promised and what people may change
+// is only listed; strictly it is not enough.
+var _ = tampering(scene{grow: func(w *world) { w.start() }, live: true, attacks: []attack{
+	{0, "a merge queue's run of commits, not recorded yet", "LAND_PENDING", 0, notYet(false, group(true, unedited))},
+	{0, "a merge queue's one commit, not recorded yet", "LAND_PENDING", 0, notYet(false, group(false, unedited))},
+	{0, "a merge queue's one commit, not recorded yet, strictly", "LAND_PENDING", 1, notYet(true, group(false, unedited))},
+	{18, "a merge queue's one commit with more in it, not recorded yet", "UNATTESTED_CHANGE", 1, notYet(false, group(false, smuggled))},
+	{0, "a squash, not recorded yet", "LAND_PENDING", 0, func(w *world) {
+		w.promote(ride{pair: pair("dev", "checkout"), version: "1.1.0", squash: true, noLand: true})
+	}},
+	{0, "a fast-forward, not recorded yet", "LAND_PENDING", 0, func(w *world) {
+		w.base, _, _ = w.propose(ride{pair: pair("dev", "checkout"), version: "1.1.0"})
+	}},
+	{0, "a promotion that nobody authorised, not recorded yet", "UNATTESTED_CHANGE", 1, func(w *world) {
+		w.base, _, _ = w.propose(ride{pair: pair("dev", "checkout"), version: "1.1.0", noAuthorize: true})
+	}},
+	{0, "a promotion that was withdrawn, merged all the same", "UNATTESTED_CHANGE", 1, func(w *world) {
+		w.base, _, _ = w.propose(ride{pair: pair("dev", "checkout"), version: "1.1.0", withdrawn: true})
+	}},
+	{0, "configuration changed, not adopted yet, strictly", "ADOPT_PENDING", 1, func(w *world) {
+		w.hand("more", map[string]string{"environments/prod/deployment.yaml": "{}\n"})
+		w.options.Strict = true
+	}},
+	{0, "a merge by hand against unmet gates, strictly", "OVERRIDE", 1, func(w *world) {
+		w.promote(ride{pair: pair("dev", "checkout"), version: "1.1.0", byHand: true, noAuthorize: true, unmet: []string{"approval"}})
+		w.options.Strict = true
+	}},
+	{0, "a file beside the environments changed, which needs no record", "", 0, func(w *world) {
+		w.hand("docs", map[string]string{"README.md": "hello\n"})
+		w.options.Strict = true
+	}},
+}})
 
 func unedited(int, map[string]gitrepo.FileChange) {}
 

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
@@ -31,6 +33,7 @@ var _ = tampering(scene{grow: (*world).tell, attacks: []attack{
 			w.ok(err)
 			return signedCommit(string(c.payload()), stuffed(c.signature))
 		})
+		w.stockGood(ledgerRef)
 	}},
 	{9, "blank lines behind the signature", "SIG_NONCANONICAL", 1, func(w *world) {
 		w.amend(ledgerRef, nil, func(raw string) string {
@@ -94,6 +97,15 @@ var _ = tampering(scene{grow: (*world).tell, attacks: []attack{
 		w.onBase(map[string]string{"logo.pdf": string(shattered1)})
 	}},
 }})
+
+// stockGood checks that stock git calls a commit's signature good: that is why the
+// row is in the table.
+func (w *world) stockGood(rev string) {
+	w.Helper()
+	signers := filepath.Join(w.TempDir(), "signers")
+	w.ok(os.WriteFile(signers, []byte("rung "+w.key.Public().AuthorizedKey()+"\n"), 0o600))
+	w.git("", "-c", "gpg.format=ssh", "-c", "gpg.ssh.allowedSignersFile="+signers, "-c", "gpg.minTrustLevel=fully", "verify-commit", rev)
+}
 
 // payloadOf is the statement in an envelope.
 func payloadOf(line string) string {

@@ -119,6 +119,7 @@ var _ = tampering(scene{grow: (*world).tell, attacks: []attack{
 			w.ok(err)
 			return signedCommit(string(c.payload()), rearmoured(c.signature, 60))
 		})
+		w.stockGood(ledgerRef)
 	}},
 	{10, "two gpgsig headers", "OBJECT_MALFORMED", 1, func(w *world) {
 		w.amend(ledgerRef, nil, func(raw string) string {
