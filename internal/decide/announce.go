@@ -105,10 +105,8 @@ func (p *pass) source(name promotion.Artifact, d promotion.Digest) (repository, 
 			return r.SourceRepository, r.SourceCommit
 		}
 	}
-	for _, pair := range p.pairs {
-		if pair.Artifact != name {
-			continue
-		}
+	for _, env := range p.s.Pipeline.Environments {
+		pair := promotion.Pair{Environment: env.Name, Artifact: name}
 		for _, e := range slices.Concat([]promotion.LiveEntry{p.live[pair]}, p.earlier(pair)) {
 			if a := e.Land.Record.Artifact; a != nil && a.Digest == d && a.SourceRepository != "" {
 				return a.SourceRepository, a.SourceCommit
