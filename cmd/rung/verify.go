@@ -39,6 +39,7 @@ func (verifyCommand) Help() string {
 
 // Run prints the report.
 func (c verifyCommand) Run(ctx context.Context, io streams) error {
+	defer frugal()()
 	var env promotion.Environment
 	var since time.Time
 	var err error

@@ -33,8 +33,8 @@ type fileKey struct {
 
 func newConfiguration(o *objects) *configuration {
 	return &configuration{
-		objects: o, pipelines: map[string]*promotion.Pipeline{}, byTree: newGenerations[oid, *promotion.Pipeline](maxCached / 2),
-		found: newGenerations[fileKey, []manifest.Found](maxCached / 2), outlines: map[fileKey]*manifest.Outline{},
+		objects: o, pipelines: map[string]*promotion.Pipeline{}, byTree: newGenerations[oid, *promotion.Pipeline](512),
+		found: newGenerations[fileKey, []manifest.Found](256), outlines: map[fileKey]*manifest.Outline{},
 	}
 }
 

@@ -18,7 +18,7 @@ const (
 	// emptied when they are full.
 	maxCached = 20_000
 	// commitBytes and treeBytes are what each half of those caches holds.
-	commitBytes = 8 << 20
+	commitBytes = 5 << 20
 	treeBytes   = 1 << 20
 )
 
@@ -31,6 +31,23 @@ type objects struct {
 	// named are the objects that a commit or tree names and that were not read yet
 	// as what they are named for.
 	named map[namedObject]struct{}
+	// aside are commits that are asked for once more, in the other order: the last
+	// ones that were set aside, whose ids stand in asideIDs.
+	aside    map[oid]*commit
+	asideIDs []oid
+}
+
+// maxAside is how many commits are set aside, of about 1.5 kB.
+const maxAside = 32_000
+
+// setAside keeps a commit until it is asked for.
+func (o *objects) setAside(c *commit) {
+	if len(o.asideIDs) >= maxAside {
+		delete(o.aside, o.asideIDs[0])
+		o.asideIDs = o.asideIDs[1:]
+	}
+	o.aside[c.id] = c
+	o.asideIDs = append(o.asideIDs, c.id)
 }
 
 // namedObject is an object with the kind that it must be of.
@@ -42,12 +59,18 @@ type namedObject struct {
 func newObjects(r *repository) *objects {
 	return &objects{
 		repository: r, commits: newGenerations[oid, *commit](commitBytes), trees: newGenerations[oid, []entry](treeBytes), named: map[namedObject]struct{}{},
+		aside: map[oid]*commit{},
 	}
 }
 
 // commit reads a commit.
 func (o *objects) commit(id oid) (*commit, error) {
 	if c, ok := o.commits.get(id); ok {
+		return c, nil
+	}
+	if c, ok := o.aside[id]; ok {
+		delete(o.aside, id)
+		o.commits.put(id, c, len(c.text)+800)
 		return c, nil
 	}
 	_, again := o.hashed[id]

@@ -60,11 +60,11 @@ func (b *baseWalk) cameIn(r *recorded, at oid) (bool, error) {
 	if link == nil {
 		return true, nil
 	}
-	before := b.ledger.statements[link.Statement]
-	if before == nil {
+	before, there := b.ledger.written[link.Statement]
+	if !there {
 		return true, nil // the broken chain is said
 	}
-	from := b.ledger.bases[before.at]
+	from := b.ledger.bases[before]
 	commits, ok := b.between(from, at)
 	if !ok {
 		return true, nil // likewise the base that went back

@@ -66,6 +66,9 @@ type lineage struct {
 	First      promotion.Hash `json:"first,omitempty"`
 }
 
+// place is a statement in a record file.
+type place struct{ path, statement string }
+
 // ledgerWalk is the ledger's past, read from its first commit on.
 type ledgerWalk struct {
 	*verifier
@@ -83,9 +86,12 @@ type ledgerWalk struct {
 	// statements are all records so far; followed says which record follows
 	// another, by path and statement.
 	statements map[string]*recorded
-	followed   map[string]string
-	issued     time.Time
-	bars       map[promotion.Digest]promotion.Record
+	// written is the index of the ledger commit with each statement; it outlives
+	// statements.
+	written  map[string]int
+	followed map[place]string
+	issued   time.Time
+	bars     map[promotion.Digest]promotion.Record
 
 	// What the base branch is held to.
 	landed  map[oid][]*recorded // lands and adopts by landed commit
@@ -109,7 +115,7 @@ type ledgerWalk struct {
 // newLedgerWalk is a walk that has read nothing yet.
 func newLedgerWalk(v *verifier) *ledgerWalk {
 	return &ledgerWalk{
-		verifier: v, words: newWords(), keyring: newKeyring(), index: map[oid]int{}, files: map[string]*recordFile{}, statements: map[string]*recorded{}, followed: map[string]string{},
+		verifier: v, words: newWords(), keyring: newKeyring(), index: map[oid]int{}, files: map[string]*recordFile{}, statements: map[string]*recorded{}, followed: map[place]string{}, written: map[string]int{},
 		bars: map[promotion.Digest]promotion.Record{}, landed: map[oid][]*recorded{}, proposals: map[oid][]*recorded{},
 		outcomes: map[promotion.Artifact]map[promotion.Digest]map[promotion.Environment]string{}, policies: map[string]policy.Set{},
 	}
@@ -130,6 +136,7 @@ func (v *verifier) walkLedger(ctx context.Context, tip oid) (*ledgerWalk, error)
 			return nil, &objectError{ObjectUnreadable, id, fmt.Sprintf("more than %d ledger commits", maxLedger)}
 		}
 		l.ids = append(l.ids, id)
+		v.setAside(c)
 		if len(c.parents) == 0 {
 			break
 		}
@@ -164,6 +171,10 @@ func (l *ledgerWalk) follow(ctx context.Context, from int) error {
 			return err
 		}
 		parent = c
+	}
+	l.aside, l.asideIDs = map[oid]*commit{}, nil
+	if l.past == nil { // what only later records would ask for
+		l.statements, l.followed, l.words = nil, nil, nil
 	}
 	l.revoked()
 	l.report.Trust = l.trustState()
@@ -210,8 +221,9 @@ func (l *ledgerWalk) step(i int, c, parent *commit) error {
 	}
 	s.identity()
 	for _, r := range s.added {
-		if _, known := l.statements[r.Statement]; !known {
+		if _, known := l.written[r.Statement]; !known {
 			l.statements[r.Statement] = r
+			l.written[r.Statement] = s.i
 		}
 		if r.Record.Kind == promotion.RecordUnquarantine {
 			s.lifted[r.Record.Digest] = true
@@ -347,7 +359,7 @@ func (s *ledgerStep) records(ch change) error {
 	s.lineKeys(ch.path, newSigners(data, old, kept))
 	for _, e := range entries[kept:] {
 		e.Blob = ch.after.id.hash()
-		r := &recorded{LedgerEntry: e, path: ch.path, at: s.i, commit: s.c.id}
+		r := &recorded{LedgerEntry: e, path: s.words.word(ch.path), at: s.i, commit: s.c.id}
 		file.entries = append(file.entries, r)
 		s.added = append(s.added, r)
 	}

@@ -23,9 +23,9 @@ const (
 	// chunkBytes is how much of a pack is read at a time, chunksKept how many
 	// such pieces stay in memory.
 	chunkBytes = 256 << 10
-	chunksKept = 16
+	chunksKept = 8
 	// basesBytes is how much of what deltas stand on each half of a cache keeps.
-	basesBytes = 6 << 20
+	basesBytes = 4 << 20
 )
 
 // pack is a pack with its index. One goroutine reads it at a time.

@@ -61,7 +61,7 @@ func (s *ledgerStep) judge(r *recorded) {
 		s.say(r, ChainBreak, "a record that belongs here", "one that belongs at "+path)
 		return
 	case s.statements[r.Statement] != r:
-		s.say(r, ChainBreak, "a new record", "one that stands in ledger commit "+s.statements[r.Statement].commit.String())
+		s.say(r, ChainBreak, "a new record", "one that stands in ledger commit "+s.ids[s.written[r.Statement]].String())
 		return
 	}
 	r.foreign = false
@@ -145,7 +145,7 @@ func (s *ledgerStep) followsLive(r *recorded) bool {
 // follows the one that r names.
 func (s *ledgerStep) breakOrFork(r *recorded) Code {
 	if link := r.Record.Previous; link != nil {
-		if other, ok := s.followed[r.path+" "+link.Statement]; ok && other != r.Statement {
+		if other, ok := s.followed[place{r.path, link.Statement}]; ok && other != r.Statement {
 			return ChainFork
 		}
 	}
@@ -154,7 +154,7 @@ func (s *ledgerStep) breakOrFork(r *recorded) Code {
 
 // follow remembers that r follows a statement in its file.
 func (s *ledgerStep) follow(r *recorded, statement string) bool {
-	s.followed[r.path+" "+statement] = r.Statement
+	s.followed[place{r.path, s.words.word(statement)}] = r.Statement
 	return true
 }
 

@@ -9,17 +9,50 @@ import (
 )
 
 // wordBytes is what each half of the cache of words holds.
-const wordBytes = 2 << 20
+const wordBytes = 1 << 20
 
 // words gives equal strings one copy, which holds on to nothing larger: the
 // strings of a record share the text that it was read from.
-type words struct{ known generations[string, string] }
+type words struct {
+	known     generations[string, string]
+	artifacts generations[promotion.RecordArtifact, *promotion.RecordArtifact]
+	policies  [][]promotion.RecordPolicy
+}
 
-func newWords() *words { return &words{newGenerations[string, string](wordBytes)} }
+func newWords() *words {
+	return &words{newGenerations[string, string](wordBytes), newGenerations[promotion.RecordArtifact, *promotion.RecordArtifact](1000), nil}
+}
+
+// artifact is one copy of an artifact.
+func (w *words) artifact(a promotion.RecordArtifact) *promotion.RecordArtifact {
+	if known, ok := w.artifacts.get(a); ok {
+		return known
+	}
+	a = promotion.RecordArtifact{Name: promotion.Artifact(w.word(string(a.Name))), Version: promotion.Version(w.word(string(a.Version))), Digest: promotion.Digest(w.word(string(a.Digest)))}
+	w.artifacts.put(a, &a, 1)
+	return &a
+}
+
+// judgedBy is one copy of the names and digests of policies, while they stay the
+// same.
+func (w *words) judgedBy(policies []promotion.RecordPolicy) []promotion.RecordPolicy {
+	slim := make([]promotion.RecordPolicy, len(policies))
+	for i, p := range policies {
+		slim[i] = promotion.RecordPolicy{Path: w.word(p.Path), Digest: w.word(p.Digest)}
+	}
+	same := func(a, b promotion.RecordPolicy) bool { return a.Path == b.Path && a.Digest == b.Digest }
+	for _, known := range w.policies {
+		if slices.EqualFunc(known, slim, same) {
+			return known
+		}
+	}
+	w.policies = append(w.policies[max(0, len(w.policies)-15):], slim)
+	return slim
+}
 
 func (w *words) word(s string) string {
-	if s == "" {
-		return ""
+	if s == "" || w == nil {
+		return s
 	}
 	known, ok := w.known.young[s]
 	if ok {
@@ -37,14 +70,19 @@ func (w *words) word(s string) string {
 // The rest stays for the base branch, for rollbacks, and for whoever cites them.
 // A ledger of ten thousand releases would not fit into memory otherwise.
 func (l *ledgerWalk) slim(old *recordFile, now *recordFile) {
-	if old == nil || l.options.Recompute {
+	if old == nil || l.options.Recompute || l.words == nil {
 		return
 	}
 	for _, r := range old.entries {
 		if now != nil && slices.Contains(now.entries, r) {
 			continue
 		}
-		slimmed(&r.Record)
+		if r.Record.Kind == promotion.RecordSettle {
+			delete(l.statements, r.Statement) // nothing stands on it, and written knows it
+			continue
+		}
+		r.Blob = ""
+		l.words.slimmed(&r.Record)
 		r.outcome = l.words.word(r.outcome)
 		l.words.all(reflect.ValueOf(&r.Record).Elem())
 	}
@@ -52,24 +90,19 @@ func (l *ledgerWalk) slim(old *recordFile, now *recordFile) {
 
 // slimmed leaves of a record what is still asked for, by its kind. Slices and what
 // is pointed to may be a caller's too (Options.Each) and are not changed.
-func slimmed(rec *promotion.Record) {
+func (w *words) slimmed(rec *promotion.Record) {
 	rec.Gates, rec.Facts, rec.Window, rec.Events = nil, nil, nil, nil
 	if a := rec.Artifact; a != nil {
-		rec.Artifact = &promotion.RecordArtifact{Name: a.Name, Version: a.Version, Digest: a.Digest}
+		rec.Artifact = w.artifact(promotion.RecordArtifact{Name: a.Name, Version: a.Version, Digest: a.Digest})
 	}
 	switch rec.Kind {
 	case promotion.RecordPropose:
 		rec.Previous, rec.Approvals, rec.Policies, rec.Reason = nil, nil, nil, ""
 	case promotion.RecordAuthorize:
 		rec.Previous, rec.Places, rec.Files, rec.Reason = nil, nil, nil, ""
-		rec.Policies = slices.Clone(rec.Policies)
-		for i := range rec.Policies {
-			rec.Policies[i].Rules, rec.Policies[i].Engine = nil, ""
-		}
+		rec.Policies = w.judgedBy(rec.Policies)
 	case promotion.RecordLand:
 		rec.Approvals, rec.Policies, rec.Reason = nil, nil, ""
-	case promotion.RecordSettle:
-		*rec = promotion.Record{Kind: rec.Kind, Environment: rec.Environment, Artifact: rec.Artifact, Outcome: rec.Outcome, IssuedAt: rec.IssuedAt}
 	}
 }
 

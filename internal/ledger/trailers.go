@@ -71,9 +71,12 @@ func GroupOf(r promotion.Record, statement string) TrailerGroup {
 // String is the paragraph, with a final line feed.
 func (t Trailers) String() string {
 	var b strings.Builder
+	b.Grow(256 * (len(t.Groups) + 1))
 	line := func(key, value string) {
 		if value != "" {
-			fmt.Fprintf(&b, "%s: %s\n", key, value)
+			for _, part := range [...]string{key, ": ", value, "\n"} {
+				b.WriteString(part)
+			}
 		}
 	}
 	line(keyVersion, "1")
