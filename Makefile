@@ -46,6 +46,13 @@ conformance: needs ## hold the emulator, and what rung sends, to GitHub's own de
 	npm install --prefix e2e/conformance --no-package-lock --ignore-scripts --no-audit --no-fund --silent
 	$(GO) test -count=1 -v -tags conformance -timeout 20m ./e2e | grep -E '^(conformance|an exception|ok|FAIL|--- FAIL| +--- FAIL|panic| +[0-9]+× )|_test\.go:|FAIL:'
 
+.PHONY: browser
+browser: needs ## drive the pages in a real Chromium; SCREENS=DIR keeps pictures of them
+	@command -v npm >/dev/null || { echo "npm is missing: install it, what drives Chromium is an npm package" >&2; exit 1; }
+	@[ -x "$${CHROMIUM:=/usr/bin/chromium}" ] || { echo "$$CHROMIUM is missing: install chromium, or name one in CHROMIUM" >&2; exit 1; }
+	npm install --prefix e2e/browser --no-package-lock --ignore-scripts --no-audit --no-fund --silent
+	RUNG_SCREENS=$(abspath $(SCREENS)) $(GO) test -count=1 -tags browser -timeout 20m ./e2e/browser
+
 .PHONY: kills
 kills: needs ## kill rung before and after every write, with and without its data
 	RUNG_KILL_ALL=1 $(GO) test -count=1 -timeout 45m -run 'EveryWrite' -v ./e2e/kill | grep -vE '^ *(=== |--- PASS: .*/)'
@@ -64,7 +71,7 @@ fuzz-short: ## fuzz each door for some seconds
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint $(TOOLS)/gofumpt ## gofumpt and golangci-lint
 	@unformatted=$$($(TOOLS)/gofumpt -l cmd internal e2e *.go); [ -z "$$unformatted" ] || { echo "not formatted with gofumpt:"; echo "$$unformatted"; exit 1; }
-	$(GO) vet -tags conformance ./...
+	$(GO) vet -tags conformance,browser ./...
 	$(TOOLS)/golangci-lint run ./...
 
 $(TOOLS)/%: .ci/tools/go.mod .ci/tools/go.sum
