@@ -89,7 +89,7 @@ func dataDirectory(env []string) string {
 
 func whereItBelongs(k madeKey) string {
 	if k.Role == "root" {
-		return fmt.Sprintf("%s belongs on no machine that is online: carry it away, with a copy, and give it a passphrase there (ssh-keygen -p -f rung-root).\nserve gets its public half: RUNG_ROOT_KEYS='%s'.\nPublish its fingerprint where your auditors look: rung verify --root %s.", k.File, k.Public, k.Fingerprint)
+		return fmt.Sprintf("%s belongs on no machine that is online: carry it away, with a copy, and give it a passphrase there (ssh-keygen -p -f rung-root).\nrung keys rotate puts it in force; from then on serve gets its public half: RUNG_ROOT_KEYS='%s'.\nPublish its fingerprint where your auditors look: rung verify --root %s.", k.File, k.Public, k.Fingerprint)
 	}
 	return fmt.Sprintf("%s belongs where rung serve runs, outside its data directory: RUNG_SIGNING_KEY_FILE=%s, or in an ssh-agent there: RUNG_SIGNING_KEY_AGENT=%s.", k.File, k.File, k.Fingerprint)
 }
