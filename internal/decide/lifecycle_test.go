@@ -630,3 +630,32 @@ func TestThePromotionIsNamedForWhatItStandsOn(t *testing.T) {
 		t.Error("the same version on another commit has the same name")
 	}
 }
+
+// TestALandingBesideItsPullRequest: somebody pushes the very bytes of an open
+// promotion to the base branch. It has landed, and its pull request is still open:
+// that is closed before the next version gets one.
+func TestALandingBesideItsPullRequest(t *testing.T) {
+	w := newWorld(t, func(w *world) { w.env(dev).Approvals.Required = 1 })
+	w.publish("1.1.0")
+	w.settled()
+	first := w.openPR(at(dev)).Number
+	places := w.s.Ledger.Open[at(dev)].Record.Places
+	w.s.Places[at(dev)][0].Value = places[0].After
+	w.commit(promotion.BaseChange{
+		Places: map[promotion.Pair][]promotion.PlaceChange{at(dev): places}, Environments: []promotion.Environment{dev},
+		Exact: map[promotion.Pair]bool{at(dev): true}, MergedBy: bob,
+	})
+	w.publish("1.2.0")
+	plan := w.step()
+	w.wantRecords(plan, "land dev/checkout 1.1.0", "settle dev/checkout 1.1.0 good", "propose staging/checkout 1.1.0")
+	if len(plan.Deletes) != 1 || w.pr(first).State != "closed" {
+		t.Errorf("deletes are %v, and #%d is %s", plan.Deletes, first, w.pr(first).State)
+	}
+	w.settled()
+	if pr := w.openPR(at(dev)); pr.Number == first {
+		t.Errorf("the next version is proposed on #%d, which is about the one before", first)
+	}
+	w.approve(at(dev), ada)
+	w.settled()
+	w.wantLive(at(dev), "1.2.0")
+}

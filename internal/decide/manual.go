@@ -97,6 +97,9 @@ func (p *pass) putBack(pair promotion.Pair) bool {
 		p.state(promotion.PairState{Pair: pair, Live: p.value(pair), Phase: promotion.PhaseHeld, Sentence: text, Look: look})
 		return true
 	}
+	if !active && p.linger(pair) {
+		return true
+	}
 	to := h.before.Land.Record
 	value := target(to)
 	if p.s.Pipeline.Mode == promotion.ModeObserve {

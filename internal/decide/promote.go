@@ -28,8 +28,38 @@ func (p *pass) pair(pair promotion.Pair) {
 	p.search(pair)
 }
 
+// lingering is the pull request of a promotion that this pass has seen landed, and
+// that is still open all the same: somebody brought the same bytes to the base branch
+// another way. It closes with its branch; until then the forge opens no other.
+func (p *pass) lingering(pair promotion.Pair) *promotion.PullRequestState {
+	ref := promotion.PromotionBranch(pair)
+	if _, goes := p.plan.Deletes[ref]; !goes {
+		return nil
+	}
+	for i := range p.s.PullRequests {
+		if pr := &p.s.PullRequests[i]; "refs/heads/"+pr.HeadRef == ref && !pr.Fork && pr.State == "open" {
+			return pr
+		}
+	}
+	return nil
+}
+
+// linger waits for such a pull request to close. It reports whether there is one.
+func (p *pass) linger(pair promotion.Pair) bool {
+	pr := p.lingering(pair)
+	if pr == nil {
+		return false
+	}
+	p.idle(pair, fmt.Sprintf("the promotion is in the base branch; pull request %d is closed with its branch first", pr.Number))
+	p.revoking, p.plan.Next = true, p.s.Now // nothing else brings the next pass
+	return true
+}
+
 // search looks for something to promote where nothing is open.
 func (p *pass) search(pair promotion.Pair) {
+	if p.linger(pair) {
+		return
+	}
 	c, waiting := p.candidate(pair)
 	if c == nil {
 		p.idle(pair, waiting)

@@ -88,7 +88,7 @@ func (p *pass) rollBack(pair promotion.Pair, want *rollback) bool {
 	}
 	pr := p.pullRequest(pair)
 	if _, active := p.active(pair); !active || pr != nil && pr.State != "open" {
-		pr = nil
+		pr = p.lingering(pair)
 	}
 	p.build(pair, promotion.KindRollback, r, pr, want.reason)
 	answer(true, fmt.Sprintf("rolling %s in %s back from %s to %s", pair.Artifact, pair.Environment, short(want.bad), a.Version))

@@ -254,7 +254,10 @@ func (w *world) carryOut(plan *promotion.Plan) {
 		w.pr(n).State = "open"
 	}
 	for _, o := range plan.Opens {
-		if o.Number == 0 {
+		taken := slices.ContainsFunc(w.s.PullRequests, func(pr promotion.PullRequestState) bool {
+			return pr.State == "open" && "refs/heads/"+pr.HeadRef == o.Branch // the forge opens no second one
+		})
+		if o.Number == 0 && !taken {
 			w.prs++
 			w.s.PullRequests = append(w.s.PullRequests, promotion.PullRequestState{
 				Number: w.prs, Title: o.Title, State: "open", HeadRef: strings.TrimPrefix(o.Branch, "refs/heads/"), Head: w.s.Branches[o.Branch],
