@@ -1,9 +1,10 @@
 // Package rung carries the sample GitOps repository, which this repository is
 // itself: rung.yaml, environments and policies, as `rung demo` pushes them to
-// its world.
+// its world; and the schema of rung.yaml, as `rung init` writes it beside one.
 //
 // It stands at the top because go:embed can't reach upwards from a package
-// below. It holds files and nothing else; internal/demo alone imports it.
+// below. It holds files and nothing else; internal/demo and cmd/rung alone import
+// it.
 package rung
 
 import "embed"
@@ -14,3 +15,8 @@ import "embed"
 //
 //go:embed rung.yaml all:environments all:policies
 var Sample embed.FS
+
+// Schema is the JSON Schema of rung.yaml.
+//
+//go:embed docs/rung.schema.json
+var Schema []byte

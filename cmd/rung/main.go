@@ -28,6 +28,7 @@ var version = "dev"
 // commandLine is the whole command line.
 type commandLine struct {
 	Setup     setupCommand     `cmd:"" help:"Make the GitHub App, its secrets and rung's keys, in a browser."`
+	Init      initCommand      `cmd:"" help:"Find the environments and artifacts of a GitOps repository, and write its rung.yaml."`
 	Serve     serveCommand     `cmd:"" help:"Run the GitHub App service."`
 	Reconcile reconcileCommand `cmd:"" help:"Do once what serve does all the time, for people without a server."`
 	Demo      demoCommand      `cmd:"" help:"Watch a release climb and come back down, on an embedded GitHub."`

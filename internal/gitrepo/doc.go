@@ -21,4 +21,7 @@
 // can filter, objects by hash). What it does not do: it keeps no refs and no
 // work tree, merges nothing, knows no keys (the caller signs through a
 // function), and never puts a credential in a URL or an error.
+//
+// Beside that OpenWorktree reads, once, what git tracks in a checkout on disk, for
+// who is asked about one.
 package gitrepo

@@ -45,6 +45,9 @@ const LedgerRef = "refs/heads/rung/ledger"
 // commit into rung.yaml.
 const OnboardRef = "refs/heads/rung/onboard"
 
+// InitRef is the branch of the pull request in which rung init proposes a rung.yaml.
+const InitRef = "refs/heads/rung/init"
+
 // CheckName is the name of the check run that rung keeps on every pull request
 // against the base branch.
 const CheckName = "rung"

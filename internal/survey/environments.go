@@ -25,6 +25,8 @@ type environment struct {
 	entries map[string]*claim
 	// held are the images that climb and stand in each entry, with the first sight.
 	held map[string]map[string]*sight
+	// all is what images gathered, once everything is settled.
+	all map[string]*sight
 	// paths and after are what rung.yaml says.
 	paths []string
 	after []string
@@ -133,6 +135,9 @@ func (e *environment) hold(entry string, at *sight) {
 
 // images are all that it holds.
 func (e *environment) images() map[string]*sight {
+	if e.all != nil {
+		return e.all
+	}
 	all := map[string]*sight{}
 	for _, entry := range sortedKeys(e.held) {
 		for image, at := range e.held[entry] {
@@ -141,6 +146,7 @@ func (e *environment) images() map[string]*sight {
 			}
 		}
 	}
+	e.all = all
 	return all
 }
 

@@ -10,7 +10,6 @@ import (
 // family is a layout: entries whose shapes differ in one part at most, that of the
 // application.
 type family struct {
-	shapes []string
 	// held are the images of each environment in it, entries those of each.
 	held    map[string]map[string]*sight
 	entries map[string][]string
@@ -19,10 +18,11 @@ type family struct {
 
 func (l *ladder) families() []*family {
 	var all []*family
+	byKin := map[string]*family{}
 	for _, name := range sortedKeys(l.envs) {
 		e := l.envs[name]
 		for _, entry := range sortedKeys(e.entries) {
-			f := familyOf(&all, e.entries[entry].shape())
+			f := familyOf(&all, byKin, e.entries[entry].shape())
 			if f.held[name] == nil {
 				f.held[name] = map[string]*sight{}
 			}
@@ -34,39 +34,49 @@ func (l *ladder) families() []*family {
 	return all
 }
 
-func familyOf(all *[]*family, shape string) *family {
-	for _, f := range *all {
-		if slices.ContainsFunc(f.shapes, func(s string) bool { return related(s, shape) }) {
-			if !slices.Contains(f.shapes, shape) {
-				f.shapes = append(f.shapes, shape)
-			}
-			return f
+func familyOf(all *[]*family, byKin map[string]*family, shape string) *family {
+	kin := kin(shape)
+	var f *family
+	for _, k := range kin {
+		if f = byKin[k]; f != nil {
+			break
 		}
 	}
-	f := &family{shapes: []string{shape}, held: map[string]map[string]*sight{}, entries: map[string][]string{}}
-	*all = append(*all, f)
+	if f == nil {
+		f = &family{held: map[string]map[string]*sight{}, entries: map[string][]string{}}
+		*all = append(*all, f)
+	}
+	for _, k := range kin {
+		if byKin[k] == nil {
+			byKin[k] = f
+		}
+	}
 	return f
 }
 
-// related reports whether shapes are as long as each other and differ in one part at
-// most, which is no stage and no region.
-func related(a, b string) bool {
-	x, y := strings.Split(a, "/"), strings.Split(b, "/")
-	if len(x) != len(y) {
-		return false
+// kin are what a shape has in common with those that differ in one part, which is no
+// stage and no region: itself, and itself less each such part.
+func kin(shape string) []string {
+	all := []string{shape}
+	parts := strings.Split(shape, "/")
+	if len(parts) > maxParts {
+		return all
 	}
-	differ := 0
-	for i := range x {
-		if x[i] == y[i] {
-			continue
+	for i, part := range parts {
+		if !strings.Contains(part, "<") {
+			parts[i] = "*"
+			all = append(all, strings.Join(parts, "/"))
+			parts[i] = part
 		}
-		if strings.Contains(x[i], "<") || strings.Contains(y[i], "<") {
-			return false
-		}
-		differ++
 	}
-	return differ <= 1
+	return all
 }
+
+// maxFamilies bounds the layouts that are compared with each other.
+const maxFamilies = 500
+
+// maxParts is how many parts of a path are compared one by one.
+const maxParts = 32
 
 // apart looks at the layouts side by side: a directory called test beside a whole
 // ladder is for tests; two ladders of the same artifacts can't both be meant; and
@@ -74,6 +84,9 @@ func related(a, b string) bool {
 func (l *ladder) apart() error {
 	l.dropTests()
 	all := l.families()
+	if len(all) > maxFamilies {
+		return refuse("the environments lie in more than %d ways that have nothing in common: name the directories that are deployed, such as rung init --under environments", maxFamilies)
+	}
 	for i, a := range all {
 		for _, b := range all[:i] {
 			if err := l.compare(b, a); err != nil {
@@ -114,21 +127,20 @@ func (l *ladder) dropTests() {
 	}
 }
 
-// compare refuses two layouts that name the same artifacts in the same environments.
+// compare refuses two layouts that name the same artifacts in the same environments. A
+// few in common, such as a sidecar's, make no second ladder.
 func (l *ladder) compare(a, b *family) error {
 	var both []string
 	var image string
 	for _, name := range sortedKeys(a.held) {
-		for _, i := range sortedKeys(a.held[name]) {
-			if b.held[name][i] == nil {
-				continue
-			}
-			if len(both) == 0 {
-				image = i
-			}
-			both = append(both, name)
-			break
+		i, same := common(a.held[name], b.held[name])
+		if !same {
+			continue
 		}
+		if len(both) == 0 {
+			image = i
+		}
+		both = append(both, name)
 	}
 	if len(both) == 0 {
 		return nil
@@ -141,6 +153,23 @@ func (l *ladder) compare(a, b *family) error {
 	}
 	return refuse("two layouts name versions of %s in %s: %s and %s; say which one is deployed: rung init --under %s, or --under %s",
 		l.names[image], strings.Join(both, ", "), x, y, shared(a.entries), shared(b.entries))
+}
+
+// common is the first image that both hold, and whether everything that one of them
+// holds is held by the other.
+func common(a, b map[string]*sight) (image string, same bool) {
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	for i := range a {
+		if b[i] == nil {
+			return "", false
+		}
+		if image == "" || i < image {
+			image = i
+		}
+	}
+	return image, image != ""
 }
 
 // shared is the directory that all entries of a layout lie in, or the first of them.

@@ -55,7 +55,7 @@ func (l *ladder) sayOrder(why string) {
 	if len(l.envs) < 2 {
 		return
 	}
-	l.guess("the order of the environments is guessed "+why, "after: in each environment names those that must hold a version before it")
+	l.guess("the environments and their order are guessed "+why, "after: in each environment names those that must hold a version before it")
 	byStage := map[string][]string{}
 	for _, name := range sortedKeys(l.envs) {
 		byStage[l.envs[name].canonical] = append(byStage[l.envs[name].canonical], name)

@@ -127,8 +127,26 @@ func Look(t Tree) (*Survey, error) {
 			return nil, err
 		}
 	}
-	s.Guesses = append([]Guess{}, l.guesses...)
+	s.Guesses = []Guess{}
+	if s.Configuration+s.Additions != "" {
+		s.Guesses = append(s.Guesses, l.guesses...)
+	}
 	return s, nil
+}
+
+// LookAndMark is Look, and with mark the files that need marks, with them written; the
+// survey is then of the tree with them.
+func LookAndMark(t Tree, mark bool) (*Survey, map[string][]byte, error) {
+	s, err := Look(t)
+	if err != nil || !mark || len(s.Marks) == 0 {
+		return s, nil, err
+	}
+	edits, err := s.Edits(t)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err = Look(t.With(edits))
+	return s, edits, err
 }
 
 // printable leaves out files whose paths are none, or would say something else on a
@@ -137,7 +155,7 @@ func printable(files []File, notes []manifest.Note) ([]File, []manifest.Note) {
 	odd := func(f File) bool {
 		return !fs.ValidPath(f.Path) || strings.ContainsFunc(f.Path, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar })
 	}
-	notes = slices.Clone(notes)
+	notes = slices.DeleteFunc(slices.Clone(notes), func(n manifest.Note) bool { return n.Path != "" && odd(File{Path: n.Path}) })
 	for _, f := range files {
 		if odd(f) {
 			notes = append(notes, manifest.Note{Text: "passed over for the characters in its name: " + strconv.QuoteToASCII(f.Path)})
@@ -165,6 +183,7 @@ func (l *ladder) describe(s *Survey) {
 		}
 	}
 	slices.SortFunc(s.Artifacts, func(a, b Artifact) int { return cmp.Compare(a.Name, b.Name) })
+	l.guessAbout(s.Artifacts)
 	for i := range l.sights {
 		at := &l.sights[i]
 		if e := l.at(at.file); e != nil && at.loose && l.climbs(at) {
@@ -174,6 +193,25 @@ func (l *ladder) describe(s *Survey) {
 	slices.SortStableFunc(s.Marks, func(a, b MarkNeeded) int {
 		return cmp.Or(cmp.Compare(rank[string(a.Environment)], rank[string(b.Environment)]), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Line, b.Line))
 	})
+}
+
+// guessAbout says what was guessed of artifacts.
+func (l *ladder) guessAbout(artifacts []Artifact) {
+	var from []string
+	for i := range artifacts {
+		a := &artifacts[i]
+		if len(a.Publishers) > 0 {
+			from = append(from, fmt.Sprintf("%s by %s", a.Name, a.Publishers[0]))
+		}
+		if odd := a.unmatched(); len(odd) > 0 {
+			why, rule := ruleFor(odd[0])
+			why, _, _ = strings.Cut(why, ".")
+			l.guess(fmt.Sprintf("%s of %s %s", odd[0], a.Name, why), "versions: "+rule+" or the like in the artifact")
+		}
+	}
+	if len(from) > 0 {
+		l.guess("who publishes is guessed from the images' owners: "+strings.Join(from[:min(len(from), 10)], ", "), "publishers: in each artifact names the repositories whose events may announce a version")
+	}
 }
 
 // artifact is an image that some environment names, or nil.

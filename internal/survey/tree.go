@@ -121,6 +121,43 @@ func (t *Tree) under(file string) bool {
 	return len(t.Under) == 0 || slices.ContainsFunc(t.Under, func(u string) bool { return file == u || strings.HasPrefix(file, u+"/") })
 }
 
+// Choose sorts out which of the paths of a repository are read: those that are Wanted,
+// or, where they are too many, those of them under the directories that were named.
+func Choose(paths, under []string) ([]string, error) {
+	var chosen []string
+	for _, p := range paths {
+		if Wanted(p) {
+			chosen = append(chosen, p)
+		}
+	}
+	if len(chosen) > MaxFiles && len(under) > 0 {
+		t := Tree{Under: under}
+		chosen = slices.DeleteFunc(chosen, func(p string) bool {
+			return !t.under(p) && !configuration(p) && !slices.Contains(ownersFiles, p)
+		})
+	}
+	if len(chosen) > MaxFiles {
+		return nil, TooMany()
+	}
+	slices.Sort(chosen)
+	return chosen, nil
+}
+
+// TooMany refuses a tree beyond the limits.
+func TooMany() error {
+	return refuse("there are more than %d files, or %d MiB, that may be manifests: name the directories with the environments, such as rung init --under environments", MaxFiles, MaxBytes>>20)
+}
+
+// LinkNote says that a link or submodule was not followed.
+func LinkNote(path string) manifest.Note {
+	return manifest.Note{Path: path, Text: "passed over: a link or submodule, which rung never follows"}
+}
+
+// LargeNote says that a file was too large.
+func LargeNote(path string) manifest.Note {
+	return manifest.Note{Path: path, Text: fmt.Sprintf("passed over: longer than %d bytes", manifest.MaxSize)}
+}
+
 // With is the tree with some files' bytes replaced.
 func (t *Tree) With(files map[string][]byte) Tree {
 	c := *t
