@@ -224,11 +224,5 @@ func (g ground) key(io streams) (*sign.Key, error) {
 	if g.RootKey != "" {
 		return sign.LoadKeyFile(g.RootKey)
 	}
-	socket := ""
-	for _, pair := range io.env {
-		if value, ok := strings.CutPrefix(pair, "SSH_AUTH_SOCK="); ok {
-			socket = value
-		}
-	}
-	return sign.AgentKey(socket, g.RootAgent)
+	return sign.AgentKey(variable(io.env, "SSH_AUTH_SOCK"), g.RootAgent)
 }
