@@ -83,16 +83,13 @@ func run(ctx context.Context, args []string, io streams) int {
 	ledger.Version = version
 	var cl commandLine
 	code := -1
-	parser, err := kong.New(&cl,
-		kong.Name("rung"),
-		kong.Description("rung promotes artifact versions through the environments of a git repository, one pull request at a time, and back."),
-		kong.Vars{"version": version},
+	parser, err := kong.New(&cl, append(describe(),
 		kong.Writers(io.out, io.err),
 		kong.Exit(func(c int) { code = c }),
 		kong.UsageOnError(),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(io),
-	)
+	)...)
 	if err != nil {
 		fmt.Fprintln(io.err, "rung:", err)
 		return 2
