@@ -150,20 +150,31 @@ func (p *pass) ruledBy(c *promotion.Command, pair promotion.Pair) []promotion.En
 	return all
 }
 
-// deniedIn says why one environment's rules refuse the command, or nothing.
+// deniedIn says why one environment's rules refuse the command, or the force: in it,
+// or nothing.
 func (p *pass) deniedIn(c *promotion.Command, name promotion.Environment) string {
-	who := promotion.Who{}
+	var rules map[string]promotion.Who
 	if env, ok := p.s.Pipeline.Environment(name); ok {
-		who = env.Commands[c.Verb]
+		rules = env.Commands
 	}
+	who := rules[c.Verb]
 	if who.Permission == "" && len(who.Teams) == 0 && len(who.Users) == 0 {
 		who.Permission = defaultPermission[c.Verb]
 	}
+	if text := refusedBy(&who, c, fmt.Sprintf("`/%s`", c.Verb)); text != "" || !c.Force {
+		return text
+	}
+	who = rules["force"]
+	return refusedBy(&who, c, fmt.Sprintf("`/%s` with `force:`", c.Verb))
+}
+
+// refusedBy says why a rule refuses the command's author, or nothing.
+func refusedBy(who *promotion.Who, c *promotion.Command, what string) string {
 	if who.Permission != "" && (rank(who.Permission) < 0 || rank(c.Access.Permission) < rank(who.Permission)) {
-		return fmt.Sprintf("`/%s` needs %s access to this repository; you have %s", c.Verb, who.Permission, c.Access.Permission)
+		return fmt.Sprintf("%s needs %s access to this repository; you have %s", what, who.Permission, c.Access.Permission)
 	}
 	if !belongs(c.Author, c.Access.Teams, who.Teams, who.Users) {
-		return fmt.Sprintf("`/%s` is for %s here", c.Verb, named(who.Teams, who.Users))
+		return fmt.Sprintf("%s is for %s here", what, named(who.Teams, who.Users))
 	}
 	return ""
 }

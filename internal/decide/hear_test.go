@@ -181,6 +181,28 @@ func TestForceIsForAnApproverWhoDidNotCauseIt(t *testing.T) {
 	}
 }
 
+// What rung.yaml says of force guards `force:` beside what it says of rollback.
+func TestForceCanBeReserved(t *testing.T) {
+	for team, denied := range map[string]string{"acme/oncall": "", "acme/sre": "`/rollback` with `force:` is for `acme/oncall` here"} {
+		w := newWorld(t, func(w *world) {
+			w.env(prod).Commands = map[string]promotion.Who{"force": {Teams: []string{"acme/oncall"}}}
+		})
+		w.climb("1.1.0")
+		access := promotion.Access{Permission: "admin", Teams: []string{team}}
+		w.say(1, ada, 0, "/rollback checkout in prod force: there is no other way").Access = access
+		plan := w.decide()
+		if denied == "" {
+			w.wantAnswer(plan, "+1", "rolling checkout in prod back")
+			continue
+		}
+		w.changesNothing(plan)
+		w.wantAnswer(plan, "confused", denied)
+		w.s.Commands = nil
+		w.say(2, ada, 0, "/rollback checkout in prod").Access = access
+		w.wantAnswer(w.decide(), "+1", "rolling checkout in prod back")
+	}
+}
+
 func TestHoldAndResume(t *testing.T) {
 	w := newWorld(t)
 	w.climb("1.1.0")

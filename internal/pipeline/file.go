@@ -219,7 +219,8 @@ type floorApprovalsFile struct {
 	Teams located[[]located[string]] `yaml:"teams"`
 }
 
-// Who may use a command. One of the conditions is enough.
+// Who may use a command: who has the permission, and belongs to one of the teams or
+// is one of the users.
 type whoFile struct {
 	// The least permission on the repository.
 	Permission located[string] `yaml:"permission" jsonschema:"enum=read,enum=triage,enum=write,enum=maintain,enum=admin"`

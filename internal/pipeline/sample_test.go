@@ -1,7 +1,9 @@
 package pipeline
 
 import (
+	"encoding/json"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -9,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"go.yaml.in/yaml/v3"
 
 	"github.com/rungbot/rung/internal/promotion"
 )
@@ -152,6 +156,82 @@ func complete(around, body string) string {
 		}
 	}
 	return strings.Join(lines, "") + body
+}
+
+// TestTheExampleIsComplete loads docs/rung.example.yaml, and finds each key that the
+// schema has, in each place where it may stand.
+func TestTheExampleIsComplete(t *testing.T) {
+	text := mustRead(t, "docs/rung.example.yaml")
+	r := Load(map[string][]byte{RootFile: text}, Options{PolicyFiles: []string{"policies/digest.yaml", "policies/prod/release.yaml", "policies/eu.yaml"}})
+	for _, p := range r.Problems {
+		t.Error(p)
+	}
+	if err := validate(t, compileSchema(t), string(text)); err != nil {
+		t.Errorf("the schema refuses it: %v", err)
+	}
+	if !strings.HasPrefix(string(text), "# yaml-language-server: $schema=rung.schema.json\n") {
+		t.Error("editors are not told of the schema")
+	}
+	var schema, example map[string]any
+	if err := json.Unmarshal(mustRead(t, "docs/rung.schema.json"), &schema); err != nil {
+		t.Fatal(err)
+	}
+	if err := yaml.Unmarshal(text, &example); err != nil {
+		t.Fatal(err)
+	}
+	missing := map[string]bool{}
+	defs := schema["$defs"].(map[string]any)
+	for name, d := range defs {
+		for key := range members(d, "properties") {
+			missing[name+"."+key] = true
+		}
+	}
+	for key := range members(schema, "properties") {
+		missing["."+key] = true
+	}
+	visit(schema, defs, "", example, missing)
+	for _, key := range slices.Sorted(maps.Keys(missing)) {
+		t.Errorf("docs/rung.example.yaml has no %s", key)
+	}
+}
+
+// members is the map under a key of a schema, or nothing.
+func members(schema any, key string) map[string]any {
+	object, _ := schema.(map[string]any)
+	found, _ := object[key].(map[string]any)
+	return found
+}
+
+// visit strikes off, along a schema, the keys that a value has.
+func visit(schema any, defs map[string]any, name string, value any, missing map[string]bool) {
+	object, _ := schema.(map[string]any)
+	if ref, ok := object["$ref"].(string); ok {
+		name = ref[strings.LastIndex(ref, "/")+1:]
+		visit(defs[name], defs, name, value, missing)
+		return
+	}
+	for _, word := range []string{"oneOf", "anyOf"} {
+		for _, one := range asList(object[word]) {
+			visit(one, defs, name, value, missing)
+		}
+	}
+	for _, item := range asList(value) {
+		visit(object["items"], defs, name, item, missing)
+	}
+	fields, _ := value.(map[string]any)
+	for key, field := range fields {
+		if inner, ok := members(object, "properties")[key]; ok {
+			delete(missing, name+"."+key)
+			visit(inner, defs, name, field, missing)
+		} else {
+			visit(object["additionalProperties"], defs, name, field, missing)
+		}
+	}
+}
+
+func asList(v any) []any {
+	list, _ := v.([]any)
+	return list
 }
 
 // TestEveryFieldIsDocumented holds docs/configuration.md to the format.
