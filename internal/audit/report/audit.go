@@ -19,8 +19,11 @@ type History struct {
 	Artifact promotion.Artifact `json:"artifact"`
 	// Environment is empty for all of them.
 	Environment promotion.Environment `json:"environment,omitempty"`
-	Releases    []*Release            `json:"releases"`
-	Withdrawn   []Attempt             `json:"withdrawn"`
+	// Announced are the versions as somebody published them: with an Environment
+	// those that came, or were to come, into it.
+	Announced []*Announcement `json:"announced"`
+	Releases  []*Release      `json:"releases"`
+	Withdrawn []Attempt       `json:"withdrawn"`
 	// Holds is false when the repository's verification found something.
 	Holds bool `json:"holds"`
 }
@@ -39,6 +42,7 @@ func (r *Reader) History(a promotion.Artifact, env promotion.Environment, verifi
 			h.Withdrawn = append(h.Withdrawn, at)
 		}
 	}
+	h.Announced = r.announcedIn(&h)
 	return h
 }
 

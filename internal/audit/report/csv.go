@@ -11,6 +11,7 @@ var columns = []string{
 	"landed", "environment", "artifact", "from_version", "from_digest", "to_version", "to_digest", "how", "climbed_from", "proposed", "authorized",
 	"causers", "approvers", "merged_by", "pull_request", "gates_passed", "gates_unmet", "policies", "outcome", "settled", "why", "commit", "ledger_commit",
 	"statement", "places", "manual_changes", "adopted", "adopted_by", "adopted_why", "put_back",
+	"announced", "announced_by", "announced_events", "source",
 }
 
 // WriteCSV writes one line for each release, with a header. Times are RFC 3339, UTC.
@@ -42,6 +43,10 @@ func (r *Release) cells() []string {
 	for _, p := range r.Places {
 		places = append(places, p.Path+" "+p.Locator)
 	}
+	announced := Announcement{}
+	if r.Announced != nil {
+		announced = *r.Announced
+	}
 	answer := Answer{}
 	if r.Answer != nil {
 		answer = *r.Answer
@@ -51,6 +56,7 @@ func (r *Release) cells() []string {
 		r.How, string(r.From), utc(r.Proposed), utc(r.Authorized), strings.Join(r.Causers, " "), approvers(r), r.MergedBy, number0(r.PullRequest),
 		strings.Join(passed(r), " "), strings.Join(r.Unmet, " "), strings.Join(policies, "; "), r.Outcome, utc(r.Settled), r.Why,
 		string(r.Commit), string(r.Ledger), r.Statement, strings.Join(places, "; "), string(answer.Rule), utc(answer.Adopted), answer.By, answer.Reason, utc(answer.PutBack),
+		utc(announced.At), announced.By, eventWords(r.Announced), announced.source(),
 	}
 }
 

@@ -60,9 +60,19 @@ func poisoned() Audit {
 	return a
 }
 
+// announcedOf are the announcements that an audit's releases stand on.
+func announcedOf(a Audit) (all []*Announcement) {
+	for _, r := range a.Releases {
+		if r.Announced != nil {
+			all = append(all, r.Announced)
+		}
+	}
+	return all
+}
+
 func TestHostileTextStaysTextInATerminal(t *testing.T) {
 	a := poisoned()
-	h := History{Artifact: "checkout", Releases: a.Releases, Withdrawn: a.Withdrawn, Holds: true}
+	h := History{Artifact: "checkout", Announced: announcedOf(a), Releases: a.Releases, Withdrawn: a.Withdrawn, Holds: true}
 	quiet := story().Audit("prod", start, start.Add(24*time.Hour), sound())
 	for name, c := range map[string]struct{ got, lines func(*bytes.Buffer) error }{
 		"audit": {func(b *bytes.Buffer) error { return a.WriteText(b, time.UTC) }, func(b *bytes.Buffer) error {
@@ -70,7 +80,7 @@ func TestHostileTextStaysTextInATerminal(t *testing.T) {
 			return quiet.WriteText(b, time.UTC)
 		}},
 		"history": {func(b *bytes.Buffer) error { return h.WriteText(b, time.UTC) }, func(b *bytes.Buffer) error {
-			return History{Releases: quiet.Releases, Withdrawn: quiet.Withdrawn, Holds: true}.WriteText(b, time.UTC)
+			return History{Announced: announcedOf(quiet), Releases: quiet.Releases, Withdrawn: quiet.Withdrawn, Holds: true}.WriteText(b, time.UTC)
 		}},
 	} {
 		var got, lines bytes.Buffer

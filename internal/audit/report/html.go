@@ -12,7 +12,7 @@ import (
 var page string
 
 var pageTemplate = template.Must(template.New("audit").Funcs(template.FuncMap{
-	"value": valueWords, "version": versionWords, "how": howWords, "outcome": outcome, "approvers": approvers,
+	"value": valueWords, "version": versionWords, "how": howWords, "outcome": outcome, "approvers": approvers, "source": sourceWords,
 	"inc":     func(i int) int { return i + 1 },
 	"brought": brought,
 	"join":    func(all []string) string { return strings.Join(all, ", ") },

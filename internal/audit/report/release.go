@@ -30,6 +30,8 @@ type Release struct {
 	Before      promotion.Value       `json:"before,omitzero"`
 	After       promotion.Value       `json:"after"`
 	PURL        string                `json:"purl,omitempty"`
+	// Announced is who published the version, where an event told of it.
+	Announced *Announcement `json:"announced,omitempty"`
 	// How is promotion, rollback, revert, by hand or found.
 	How string `json:"how"`
 	// From is the environment that the version climbed from.
@@ -108,7 +110,9 @@ type Attempt struct {
 	Reason      string                `json:"reason,omitempty"`
 	By          string                `json:"by,omitempty"`
 	PullRequest int                   `json:"pullRequest,omitempty"`
-	Ledger      promotion.Hash        `json:"ledger"`
+	// Announced is who published the version, where an event told of it.
+	Announced *Announcement  `json:"announced,omitempty"`
+	Ledger    promotion.Hash `json:"ledger"`
 }
 
 // Event is a record that is about no single release: a quarantine, a freeze, a
@@ -127,15 +131,18 @@ type Event struct {
 
 // Reader folds records into releases. Its zero value is ready.
 type Reader struct {
-	// Releases, Attempts and Events are in the order of the ledger.
-	Releases []*Release
-	Attempts []Attempt
-	Events   []Event
+	// Releases, Attempts, Events and Announced are in the order of the ledger.
+	Releases  []*Release
+	Attempts  []Attempt
+	Events    []Event
+	Announced []*Announcement
 	// Repository is where the records say that they belong.
 	Repository string
 
 	open map[promotion.Pair]*underway
 	live map[promotion.Pair]*Release
+	// statements are the announcements by the digest that records cite.
+	statements map[string]*Announcement
 	// began is the time of the ledger's first record.
 	began time.Time
 }
@@ -152,6 +159,7 @@ func (r *Reader) Read(e audit.Entry) {
 	}
 	if r.open == nil {
 		r.open, r.live, r.began = map[promotion.Pair]*underway{}, map[promotion.Pair]*Release{}, e.Record.IssuedAt
+		r.statements = map[string]*Announcement{}
 	}
 	rec := e.Record
 	r.Repository = rec.Repository.URI
@@ -188,7 +196,7 @@ func (r *Reader) Read(e audit.Entry) {
 	case promotion.RecordRotate:
 		r.event(e, keysWords(rec), "")
 	case promotion.RecordAnnounce:
-		// Told again by the propose that it leads to.
+		r.announce(e)
 	}
 }
 
@@ -208,7 +216,7 @@ func (r *Reader) withdraw(e audit.Entry, pair promotion.Pair) {
 		a.Value = promotion.Value{Version: e.Record.Artifact.Version, Digest: e.Record.Artifact.Digest}
 	}
 	if was := r.open[pair]; was != nil {
-		a.Proposed = was.propose.IssuedAt
+		a.Proposed, a.Announced = was.propose.IssuedAt, r.statements[was.propose.Announced]
 		a.PullRequest = max(a.PullRequest, number(was.authorize), number(was.propose))
 	}
 	delete(r.open, pair)
@@ -266,7 +274,7 @@ func (r *Reader) release(e audit.Entry, pair promotion.Pair, how string) *Releas
 	rec := &e.Record
 	is := &Release{
 		Environment: pair.Environment, Artifact: pair.Artifact, How: how, Restores: rec.Restores, Reverts: rec.Reverts, Places: list(rec.Places), Why: firstOf(rec.Reason, causeWords(rec.Cause)),
-		After: promotion.Value{Version: rec.Artifact.Version, Digest: rec.Artifact.Digest}, PURL: rec.Artifact.PURL,
+		After: promotion.Value{Version: rec.Artifact.Version, Digest: rec.Artifact.Digest}, PURL: rec.Artifact.PURL, Announced: r.statements[rec.Announced],
 		Landed: rec.IssuedAt, Causers: logins(rec.Causers), causers: rec.Causers, Approvals: list(rec.Approvals), Gates: list(rec.Gates),
 		Policies: list(rec.Policies), Unmet: []string{}, PullRequest: number(*rec), MergedBy: who(rec.Actor), Ledger: e.Ledger, Statement: e.Statement,
 	}

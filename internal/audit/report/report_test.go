@@ -26,6 +26,8 @@ type tale struct {
 	r       Reader
 	n       int
 	doubted bool
+	// newest are the announcements by version.
+	newest map[string]string
 }
 
 func (s *tale) tell(kind promotion.RecordKind, env promotion.Environment, version string, change func(*promotion.Record)) {
@@ -46,10 +48,24 @@ func (s *tale) tell(kind promotion.RecordKind, env promotion.Environment, versio
 
 func by(p promotion.Person) promotion.Actor { return promotion.Actor{Kind: "person", Person: p} }
 
+// announced tells that somebody published a version. What comes of it cites the
+// newest announcement of its version.
+func (s *tale) announced(version string, p promotion.Person) {
+	s.tell(promotion.RecordAnnounce, "", version, func(r *promotion.Record) {
+		r.Actor, r.Causers, r.Cause = by(p), []promotion.Person{p}, promotion.Cause{Kind: "event", ID: "delivery-1"}
+		r.Artifact.SourceRepository, r.Artifact.SourceCommit = "acme/checkout", strings.Repeat("e", 40)
+		r.Events = []promotion.RecordEvent{{Event: "release", Delivery: "delivery-1", At: r.IssuedAt.Add(-time.Minute), Publisher: "acme/checkout", Sender: p}}
+	})
+	if s.newest == nil {
+		s.newest = map[string]string{}
+	}
+	s.newest[version] = s.r.Announced[len(s.r.Announced)-1].Statement
+}
+
 // climbed tells of a promotion that landed and settled.
 func (s *tale) climbed(env promotion.Environment, version string, approver *promotion.Person, land func(*promotion.Record)) {
 	s.tell(promotion.RecordPropose, env, version, func(r *promotion.Record) {
-		r.Causers, r.Cause = []promotion.Person{carol}, promotion.Cause{Kind: "event", ID: "delivery-1"}
+		r.Causers, r.Cause, r.Announced = []promotion.Person{carol}, promotion.Cause{Kind: "event", ID: "delivery-1"}, s.newest[version]
 	})
 	s.tell(promotion.RecordAuthorize, env, version, func(r *promotion.Record) {
 		r.Gates = []promotion.RecordGate{{Gate: "policy", Status: promotion.StatusPass, Sentence: "2 rules hold"}}
@@ -58,6 +74,7 @@ func (s *tale) climbed(env promotion.Environment, version string, approver *prom
 		}
 	})
 	s.tell(promotion.RecordLand, env, version, func(r *promotion.Record) {
+		r.Announced = s.newest[version]
 		r.PullRequest, r.Landed = &promotion.RecordPullRequest{Number: s.n}, &promotion.RecordLanded{Commit: promotion.Hash(strings.Repeat("c", 40)), Method: "merge"}
 		if land != nil {
 			land(r)
@@ -72,6 +89,7 @@ func story() *Reader {
 	s.tell(promotion.RecordAdopt, "prod", "1.0.0", func(r *promotion.Record) { r.Reason = "found at onboarding" })
 	s.climbed("dev", "1.1.0", nil, nil)
 	s.climbed("prod", "1.1.0", &ada, func(r *promotion.Record) { r.From = &promotion.RecordFrom{Environment: "dev"} })
+	s.announced("1.2.0", carol)
 	s.climbed("prod", "1.2.0", &carol, func(r *promotion.Record) {
 		r.Actor, r.Landed.ByHand, r.Landed.Unmet = by(bob), true, []string{"approval"}
 	})
@@ -82,7 +100,10 @@ func story() *Reader {
 	s.tell(promotion.RecordAdopt, "prod", "1.3.0", func(r *promotion.Record) {
 		r.Actor, r.Reason, r.Landed = by(bob), "changed by hand", &promotion.RecordLanded{Commit: promotion.Hash(strings.Repeat("d", 40)), ByHand: true}
 	})
-	s.tell(promotion.RecordPropose, "prod", "1.4.0", nil)
+	s.announced("1.4.0", bob)
+	s.announced("1.4.0", ada)
+	s.announced("1.5.0", bob)
+	s.tell(promotion.RecordPropose, "prod", "1.4.0", func(r *promotion.Record) { r.Announced = s.newest["1.4.0"] })
 	s.tell(promotion.RecordWithdraw, "prod", "1.4.0", func(r *promotion.Record) { r.Actor, r.Reason = by(ada), "vetoed" })
 	s.tell(promotion.RecordFreeze, "", "", func(r *promotion.Record) { r.Scope, r.Actor, r.Reason = "prod", by(ada), "<b>holidays</b>" })
 	s.tell(promotion.RecordFreeze, "", "", func(r *promotion.Record) { r.Scope, r.Actor = "dev/checkout", by(ada) })
@@ -242,6 +263,75 @@ func TestHistory(t *testing.T) {
 	}
 	if err := json.Unmarshal(b.Bytes(), &doc); err != nil || doc["format"] != 1.0 || doc["holds"] != true {
 		t.Errorf("%v: %s", err, b.String())
+	}
+}
+
+// TestWhereAVersionsLifeBegins: a history begins with who published what and what
+// told of it; in one environment with what came, or was to come, into it.
+func TestWhereAVersionsLifeBegins(t *testing.T) {
+	words := func(h History) (all []string) {
+		for _, a := range h.Announced {
+			all = append(all, string(a.Value.Version)+" "+a.Value.Digest.Short()+" "+eventWords(a)+" from "+a.source())
+		}
+		return all
+	}
+	r := story()
+	source := "acme/checkout@" + strings.Repeat("e", 40)
+	digest := func(version string) string {
+		return promotion.Digest(fmt.Sprintf("sha256:%064x", len(version)*1000+int(version[2]))).Short()
+	}
+	line := func(version, login string) string {
+		return version + " " + digest(version) + " release by " + login + " in acme/checkout from " + source
+	}
+	all := []string{line("1.2.0", "carol"), line("1.4.0", "bob"), line("1.4.0", "ada"), line("1.5.0", "bob")}
+	if got := words(r.History("checkout", "", sound())); !slices.Equal(got, all) {
+		t.Errorf("got  %q\nwant %q", got, all)
+	}
+	if got, want := words(r.History("checkout", "prod", sound())), []string{all[0], all[2]}; !slices.Equal(got, want) {
+		t.Errorf("in prod: got  %q\nwant %q", got, want)
+	}
+	for _, h := range []History{r.History("checkout", "dev", sound()), r.History("cart", "", sound())} {
+		if h.Announced == nil || len(h.Announced) != 0 {
+			t.Errorf("%s in %s: %q", h.Artifact, h.Environment, words(h))
+		}
+	}
+	var b bytes.Buffer
+	if err := r.History("checkout", "prod", sound()).WriteText(&b, time.UTC); err != nil {
+		t.Fatal(err)
+	}
+	if first, _, _ := strings.Cut(b.String(), "\n"); !strings.HasPrefix(first, "ANNOUNCED") || !strings.Contains(b.String(), source) {
+		t.Error(b.String())
+	}
+}
+
+// TestAReleaseSaysWhoPublishedIt in every form of the audit.
+func TestAReleaseSaysWhoPublishedIt(t *testing.T) {
+	a := story().Audit("prod", time.Time{}, start.Add(24*time.Hour), sound())
+	var with []string
+	for _, r := range a.Releases {
+		if r.Announced != nil {
+			with = append(with, string(r.After.Version)+" "+r.Announced.By)
+		}
+	}
+	if !slices.Equal(with, []string{"1.2.0 carol"}) || a.Withdrawn[0].Announced == nil || a.Withdrawn[0].Announced.By != "ada" {
+		t.Errorf("announced: %q, withdrawn %+v", with, a.Withdrawn)
+	}
+	for form, c := range map[string]struct {
+		write func(*bytes.Buffer) error
+		want  string
+	}{
+		"text": {func(b *bytes.Buffer) error { return a.WriteText(b, time.UTC) }, "announced: release by carol in acme/checkout"},
+		"csv":  {func(b *bytes.Buffer) error { return a.WriteCSV(b) }, ",carol,release by carol in acme/checkout,acme/checkout@" + strings.Repeat("e", 40) + "\n"},
+		"html": {func(b *bytes.Buffer) error { return a.WriteHTML(b) }, "<summary>announced by carol</summary><ul><li>release by carol in acme/checkout, "},
+		"json": {func(b *bytes.Buffer) error { return WriteJSON(b, a) }, `"delivery": "delivery-1"`},
+	} {
+		var b bytes.Buffer
+		if err := c.write(&b); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(b.String(), c.want); n == 0 || form != "json" && n != 1 {
+			t.Errorf("%s says %d times %q:\n%s", form, n, c.want, b.String())
+		}
 	}
 }
 

@@ -42,6 +42,13 @@ func (t table) head(names string) { fmt.Fprintln(t, strings.ReplaceAll(names, "|
 // zone.
 func (h History) WriteText(w io.Writer, zone *time.Location) error {
 	t := newTable(w)
+	if len(h.Announced) > 0 {
+		t.head("ANNOUNCED|BY|VERSION|DIGEST|EVENT|SOURCE|EVIDENCE")
+		for _, a := range h.Announced {
+			t.row(moment(a.At, zone), a.By, string(a.Value.Version), string(a.Value.Digest), eventWords(a), a.source(), "ledger "+a.Ledger.Short())
+		}
+		t.head("")
+	}
 	t.head("WHEN|ENVIRONMENT|VERSION|HOW|BY|APPROVED BY|PULL REQUEST|OUTCOME|WHY")
 	for _, r := range h.Releases {
 		t.row(moment(r.Landed, zone), string(r.Environment), valueWords(r.After), howWords(r), r.MergedBy, approvers(r), pull(r.PullRequest), outcome(r), why(r))
@@ -247,6 +254,9 @@ func evidence(r *Release) string {
 	}
 	if r.PullRequest != 0 {
 		parts = append(parts, pull(r.PullRequest))
+	}
+	if r.Announced != nil {
+		parts = append(parts, "announced: "+eventWords(r.Announced))
 	}
 	if len(r.Unmet) > 0 {
 		parts = append(parts, "UNMET: "+strings.Join(r.Unmet, ", "))
