@@ -8,7 +8,9 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -79,6 +81,8 @@ func twentyReleases(t *testing.T) *world {
 // Work gets the number of the mutation.
 func shared(t *testing.T, w *world, n int, work func(own *world, number int)) {
 	t.Helper()
+	percent := debug.SetGCPercent(400) // each run leaves little behind
+	t.Cleanup(func() { debug.SetGCPercent(percent) })
 	t.Run("all", func(t *testing.T) {
 		for part := range 2 {
 			t.Run(fmt.Sprintf("part %d", part+1), func(t *testing.T) {
@@ -92,21 +96,66 @@ func shared(t *testing.T, w *world, n int, work func(own *world, number int)) {
 	})
 }
 
+// loosened are copies of a repository, each with another share of the objects loose
+// and the rest in a pack: to read hundreds of small files would cost more than to
+// judge them. It returns the loose files' names, by copy.
+func (w *world) loosened(t *testing.T, n int) (copies []*world, names [][]string) {
+	t.Helper()
+	all, err := filepath.Glob(filepath.Join(w.dir, "objects", "??", "*"))
+	w.ok(err)
+	for share := range n {
+		own := *w
+		own.dir = filepath.Join(t.TempDir(), "deploy.git")
+		var loose []string
+		var packed strings.Builder
+		for i, name := range all {
+			id, _ := filepath.Rel(w.dir, name)
+			if i%n != share {
+				packed.WriteString(filepath.Base(filepath.Dir(name)) + filepath.Base(name) + "\n")
+				continue
+			}
+			loose = append(loose, filepath.Join(own.dir, id))
+			own.copyFile(w, id)
+		}
+		w.ok(os.MkdirAll(filepath.Join(own.dir, "objects", "pack"), 0o700))
+		w.git(packed.String(), "pack-objects", "-q", filepath.Join(own.dir, "objects", "pack", "pack"))
+		for _, name := range []string{"HEAD", "config", "refs/heads/main", ledgerRef} {
+			own.copyFile(w, filepath.FromSlash(name))
+		}
+		copies, names = append(copies, &own), append(names, loose)
+	}
+	return copies, names
+}
+
+// copyFile copies a file of another repository.
+func (w *world) copyFile(from *world, name string) {
+	w.Helper()
+	data, err := os.ReadFile(filepath.Join(from.dir, name))
+	w.ok(err)
+	w.ok(os.MkdirAll(filepath.Dir(filepath.Join(w.dir, name)), 0o700))
+	w.ok(os.WriteFile(filepath.Join(w.dir, name), data, 0o600))
+}
+
 // TestFlips flips bits of objects, any of them: in the file as it lies on disk,
 // and in what it holds, packed again under the same name. No flip may pass. One
 // that unpacks to the same bytes changed nothing and is not counted.
 func TestFlips(t *testing.T) {
 	w := twentyReleases(t)
-	names, err := filepath.Glob(filepath.Join(w.dir, "objects", "??", "*"))
-	w.ok(err)
+	const shares = 16
+	copies, names := w.loosened(t, shares)
+	objects := 0
+	for _, loose := range names {
+		objects += len(loose)
+	}
 	var flips, same atomic.Int64
 	shared(t, w, mutations(t), func(own *world, number int) {
 		random := rand.New(rand.NewPCG(1, uint64(number)))
-		id, _ := filepath.Rel(filepath.Join(w.dir, "objects"), names[random.IntN(len(names))])
-		name := filepath.Join(own.dir, "objects", id)
+		share := 2*random.IntN(shares/2) + number%2 // each in one goroutine
+		own.dir = copies[share].dir
+		name := names[share][random.IntN(len(names[share]))]
 		old, err := os.ReadFile(name)
 		own.ok(err)
-		id = filepath.Base(filepath.Dir(name)) + filepath.Base(name)
+		id := filepath.Base(filepath.Dir(name)) + filepath.Base(name)
 		inside := random.IntN(2) == 0
 		if own.flip(random, id, name, old, inside) {
 			flips.Add(1)
@@ -119,7 +168,7 @@ func TestFlips(t *testing.T) {
 		}
 		own.ok(os.WriteFile(name, old, 0o600))
 	})
-	t.Logf("%d flips in %d objects: none passed; %d more changed nothing", flips.Load(), len(names), same.Load())
+	t.Logf("%d flips in %d objects: none passed; %d more changed nothing", flips.Load(), objects, same.Load())
 	if flips.Load() < int64(mutations(t))/2 {
 		t.Error("too few of them changed anything")
 	}
