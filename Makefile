@@ -44,7 +44,9 @@ simulate: ## run seeds: make simulate SEEDS=1000 START=1
 conformance: needs ## hold the emulator, and what rung sends, to GitHub's own descriptions
 	@command -v npm >/dev/null || { echo "npm is missing: install it, GitHub's descriptions are npm packages" >&2; exit 1; }
 	npm install --prefix e2e/conformance --no-package-lock --ignore-scripts --no-audit --no-fund --silent
-	$(GO) test -count=1 -v -tags conformance -timeout 20m ./e2e | grep -E '^(conformance|an exception|ok|FAIL|--- FAIL| +--- FAIL|panic| +[0-9]+× )|_test\.go:|FAIL:'
+	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT; $(GO) test -count=1 -v -tags conformance -timeout 20m ./e2e >"$$log" 2>&1; status=$$?; \
+	  grep -E '^(conformance|an exception|ok|FAIL|--- FAIL| +--- FAIL|panic| +[0-9]+× )|_test\.go:|FAIL:' "$$log"; \
+	  [ $$status -eq 0 ] || grep -A70 'FAIL: testdata' "$$log" | cut -c1-500; exit $$status
 
 .PHONY: browser
 browser: needs ## drive the pages in a real Chromium; SCREENS=DIR keeps pictures of them

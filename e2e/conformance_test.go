@@ -279,6 +279,10 @@ func (in *inspection) rest(r *http.Request, path string, sent []byte, rec *httpt
 	if rec.Code == http.StatusNotModified {
 		return
 	}
+	if moved(r.Method, rec) {
+		in.value(fmt.Sprintf("%s answer %d", name, rec.Code), in.api.doc.Components.Schemas["basic-error"].Value, rec.Body.Bytes(), asAnswer)
+		return
+	}
 	answer := op.Responses.Status(rec.Code)
 	switch {
 	case answer == nil && rec.Code < 400:
@@ -292,6 +296,17 @@ func (in *inspection) rest(r *http.Request, path string, sent []byte, rec *httpt
 	default:
 		in.body(fmt.Sprintf("%s answer %d", name, rec.Code), answer.Value.Content, rec.Body.Bytes(), asAnswer)
 	}
+}
+
+// moved reports whether an answer sends on to where a renamed repository is now:
+// GitHub's guide says so of every route ("Follow redirects"), its descriptions only
+// of some.
+func moved(method string, rec *httptest.ResponseRecorder) bool {
+	status := http.StatusTemporaryRedirect
+	if method == http.MethodGet || method == http.MethodHead {
+		status = http.StatusMovedPermanently
+	}
+	return rec.Code == status && strings.Contains(rec.Header().Get("Location"), "/repositories/")
 }
 
 func (in *inspection) body(what string, content openapi3.Content, data []byte, as openapi3.SchemaValidationOption) {

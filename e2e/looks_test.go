@@ -53,7 +53,7 @@ func seeLive(ctx context.Context, w *world, args []string) (bool, string, error)
 	if err != nil {
 		return false, err.Error(), nil
 	}
-	d, err := w.published(args[1] + ":" + args[2])
+	d, err := w.digest(args[1] + ":" + args[2])
 	return string(v.Version) == args[2] && (v.Digest == "" || string(v.Digest) == d), fmt.Sprintf("%s at %s", v.Version, v.Digest.Short()), err
 }
 
@@ -268,7 +268,7 @@ func seeRecorded(ctx context.Context, w *world, args []string) (bool, string, er
 }
 
 func seeQuarantined(ctx context.Context, w *world, args []string) (bool, string, error) {
-	d, err := w.published(args[0] + ":" + args[1])
+	d, err := w.digest(args[0] + ":" + args[1])
 	if err != nil {
 		return false, "", err
 	}

@@ -322,6 +322,19 @@ func (w *world) published(ref string) (string, error) {
 	return d.String(), err
 }
 
+// digest is that of what a story published: a look changes nothing, or a story
+// whose rung asked the registry before the look would wait for what came too late.
+func (w *world) digest(ref string) (string, error) {
+	w.mu.Lock()
+	img := w.images[ref]
+	w.mu.Unlock()
+	if img == nil {
+		return "", fmt.Errorf("%s was not published: say publish first", ref)
+	}
+	d, err := img.Digest()
+	return d.String(), err
+}
+
 // push publishes an image under a reference such as "checkout:1.0.0".
 func (w *world) push(ref string, img v1.Image) error {
 	r, err := name.ParseReference(host(w.registry) + "/acme/" + ref)
