@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rungbot/rung/internal/nearest"
+
 	"github.com/rungbot/rung/internal/promotion"
 )
 
@@ -107,7 +109,7 @@ func (b *builder) readAfter(e *environment) {
 		}
 		name := promotion.Environment(item.Value)
 		if _, known := b.environments[name]; !known {
-			b.unknown(item.At, e.name, "environments.%s.after: there is no environment %s%s", e.name, quote(item.Value), didYouMean(item.Value, b.environmentNames()))
+			b.unknown(item.At, e.name, "environments.%s.after: there is no environment %s%s", e.name, quote(item.Value), nearest.DidYouMean(item.Value, b.environmentNames()))
 			continue
 		}
 		if _, twice := e.after[name]; twice {
@@ -228,7 +230,7 @@ func (b *builder) checkHealth(what string, list []healthFile, by promotion.Envir
 		}
 		if name := h.Artifact; name.written() {
 			if _, known := b.artifacts[promotion.Artifact(name.Value)]; !known {
-				b.unknown(name.At, by, "%s.artifact: there is no artifact %s%s", what, quote(name.Value), didYouMean(name.Value, b.artifactNames()))
+				b.unknown(name.At, by, "%s.artifact: there is no artifact %s%s", what, quote(name.Value), nearest.DidYouMean(name.Value, b.artifactNames()))
 			}
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rungbot/rung/internal/nearest"
+
 	"github.com/rungbot/rung/internal/promotion"
 )
 
@@ -68,7 +70,7 @@ func (b *builder) checkKey(what string, key located[string]) bool {
 	} else if key.Value == allPattern {
 		b.report(key.At, `%s: write "*" for every environment`, what)
 	} else {
-		b.report(key.At, "%s: there is no environment %s%s", what, quote(key.Value), didYouMean(key.Value, b.environmentNames()))
+		b.report(key.At, "%s: there is no environment %s%s", what, quote(key.Value), nearest.DidYouMean(key.Value, b.environmentNames()))
 	}
 	return false
 }
@@ -205,9 +207,9 @@ func (b *builder) policyPaths(entry string) ([]string, error) {
 		return nil, fmt.Errorf("there is no policy (*.yaml) in the directory %s", quote(entry))
 	}
 	if !strings.HasSuffix(entry, ".yaml") {
-		return nil, fmt.Errorf("%s is no policy: policies are *.yaml files, or directories of them%s", quote(entry), didYouMean(entry, known))
+		return nil, fmt.Errorf("%s is no policy: policies are *.yaml files, or directories of them%s", quote(entry), nearest.DidYouMean(entry, known))
 	}
-	return nil, fmt.Errorf("there is no file %s%s", quote(entry), didYouMean(entry, known))
+	return nil, fmt.Errorf("there is no file %s%s", quote(entry), nearest.DidYouMean(entry, known))
 }
 
 func (b *builder) checkPolicies(what string, list []located[string]) {

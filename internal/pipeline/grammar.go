@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rungbot/rung/internal/nearest"
+
 	"github.com/rungbot/rung/internal/promotion"
 )
 
@@ -222,7 +224,7 @@ func checkProbe(s string) error {
 }
 
 func suggest(s string, known ...string) string {
-	if near := didYouMean(s, known); near != "" {
+	if near := nearest.DidYouMean(s, known); near != "" {
 		return near
 	}
 	return "; known are " + strings.Join(known, ", ")

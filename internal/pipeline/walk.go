@@ -13,6 +13,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/rungbot/rung/internal/nearest"
+
 	"go.yaml.in/yaml/v3"
 )
 
@@ -330,7 +332,7 @@ func (w *walker) structure(n *yaml.Node, v reflect.Value, what string) {
 }
 
 func suggestFields(name string, known []string) string {
-	if s := didYouMean(name, known); s != "" {
+	if s := nearest.DidYouMean(name, known); s != "" {
 		return s
 	}
 	return "; known are " + strings.Join(slices.Sorted(slices.Values(known)), ", ")
@@ -387,7 +389,7 @@ func (w *walker) text(n *yaml.Node, s *string, t tags, what string) {
 	case len(n.Value) > maxTextBytes:
 		w.report(w.at(n), "%s has %d bytes; the limit is %d", what, len(n.Value), maxTextBytes)
 	case len(t.enum) > 0 && !slices.Contains(t.enum, n.Value):
-		w.report(w.at(n), "%s: %s is not one of %s%s", what, quote(n.Value), strings.Join(t.enum, ", "), didYouMean(n.Value, t.enum))
+		w.report(w.at(n), "%s: %s is not one of %s%s", what, quote(n.Value), strings.Join(t.enum, ", "), nearest.DidYouMean(n.Value, t.enum))
 	default:
 		*s = n.Value
 	}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rungbot/rung/internal/nearest"
+
 	"github.com/caarlos0/env/v10"
 )
 
@@ -199,7 +201,7 @@ func (l *loader) checkNames(fields []field) {
 		hint := "docs/settings.md lists those there are; unset it"
 		if base, isFile := strings.CutSuffix(name, "_FILE"); isFile && slices.Contains(known, base) {
 			hint = base + " is no secret and is not read from a file"
-		} else if near := nearest(name, known); near != "" {
+		} else if near := nearest.Name(name, known); near != "" {
 			hint = "did you mean " + near + "?"
 		}
 		l.report(printable(name), "there is no such setting: %s", hint)

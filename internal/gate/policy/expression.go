@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rungbot/rung/internal/nearest"
+
 	"github.com/jmespath-community/go-jmespath/pkg/parsing"
 )
 
@@ -192,7 +194,7 @@ func (e *expression) field(name string, context value) value {
 			return value{shape: anyShape}
 		}
 		if !known {
-			e.problem("the facts have no field %s here%s", shorten(name), didYouMean(name, s.names()))
+			e.problem("the facts have no field %s here%s", shorten(name), nearest.DidYouMean(name, s.names()))
 			return value{shape: anyShape}
 		}
 		if s == factsShape && name == "now" {
@@ -229,7 +231,7 @@ func (e *expression) variable(n parsing.ASTNode) value {
 			names = append(names, k)
 		}
 		slices.Sort(names)
-		e.problem("%s is not bound here%s", shorten(name), didYouMean(name, names))
+		e.problem("%s is not bound here%s", shorten(name), nearest.DidYouMean(name, names))
 	}
 	return value{shape: anyShape}
 }
@@ -289,7 +291,7 @@ func (e *expression) call(n parsing.ASTNode, context value, loops int) value {
 	f, known := functions[name]
 	switch {
 	case !known:
-		e.problem("%s() is not a function of the engine%s", shorten(name), didYouMean(name, functionNames()))
+		e.problem("%s() is not a function of the engine%s", shorten(name), nearest.DidYouMean(name, functionNames()))
 	case f.forbidden != "":
 		e.problem("%s() is forbidden: %s", name, f.forbidden)
 	}
@@ -390,13 +392,6 @@ func shapeOfLiteral(v any) *shape {
 		return &shape{kind: kindList, elem: anyShape}
 	}
 	return anyShape
-}
-
-func didYouMean(name string, candidates []string) string {
-	if near := nearest(name, candidates); near != "" && near != name {
-		return "; did you mean " + near + "?"
-	}
-	return ""
 }
 
 // shorten shows a piece of a policy in an error.

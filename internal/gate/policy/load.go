@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/rungbot/rung/internal/nearest"
+
 	"github.com/kyverno/kyverno-json/pkg/apis/policy/v1alpha1"
 	"go.yaml.in/yaml/v3"
 	sigsyaml "sigs.k8s.io/yaml"
@@ -268,7 +270,7 @@ func (f *file) known(n *yaml.Node, fields ...string) {
 			found = found || k == name
 		}
 		if !found {
-			f.problem(n.Content[i], "there is no field %s here%s", shorten(name), didYouMean(name, fields))
+			f.problem(n.Content[i], "there is no field %s here%s", shorten(name), nearest.DidYouMean(name, fields))
 		}
 	}
 }

@@ -1,4 +1,8 @@
-package pipeline
+// Package nearest finds the known name that somebody probably meant who wrote
+// another one: in rung.yaml, in a policy's expression, in a setting.
+//
+// State: none; its functions are pure.
+package nearest
 
 import (
 	"fmt"
@@ -6,20 +10,24 @@ import (
 	"strings"
 )
 
-// didYouMean is "; did you mean "x"?" for the known name nearest to s, or the
+// maxLength bounds what is compared: the work grows with its square.
+const maxLength = 100
+
+// DidYouMean is "; did you mean "x"?" for the known name nearest to s, or the
 // empty string when none is near.
-func didYouMean(s string, known []string) string {
-	if near := nearest(s, known); near != "" {
+func DidYouMean(s string, known []string) string {
+	if near := Name(s, known); near != "" {
 		return fmt.Sprintf("; did you mean %q?", near)
 	}
 	return ""
 }
 
-// nearest is the known name with the least edit distance to s, the first by
+// Name is the known name with the least edit distance to s, the first by
 // name of several, if no more than a third of its letters (at least one, two
-// from four letters on) differ; otherwise "".
-func nearest(s string, known []string) string {
-	if len(s) > 100 {
+// from four letters on) differ; otherwise "". Letters are compared without regard to case,
+// by byte; a longer s than 100 bytes is near nothing.
+func Name(s string, known []string) string {
+	if len(s) > maxLength {
 		return ""
 	}
 	best, bestDistance := "", 1<<30
@@ -29,7 +37,7 @@ func nearest(s string, known []string) string {
 			limit = max(limit, 2)
 		}
 		d := editDistance(strings.ToLower(s), strings.ToLower(name))
-		if d <= limit && d < bestDistance && d < len(name) {
+		if d <= limit && d < bestDistance && d < len(name) && name != s {
 			best, bestDistance = name, d
 		}
 	}
@@ -58,13 +66,4 @@ func editDistance(a, b string) int {
 		before, last, row = last, row, before
 	}
 	return last[len(b)]
-}
-
-// quote shows an outside string in a problem: quoted, control characters
-// escaped, cut at 80 bytes.
-func quote(s string) string {
-	if len(s) > 80 {
-		s = strings.ToValidUTF8(s[:80], "") + "…"
-	}
-	return fmt.Sprintf("%q", s)
 }
