@@ -55,6 +55,10 @@ browser: needs ## drive the pages in a real Chromium; SCREENS=DIR keeps pictures
 	npm install --prefix e2e/browser --no-package-lock --ignore-scripts --no-audit --no-fund --silent
 	RUNG_SCREENS=$(abspath $(SCREENS)) $(GO) test -count=1 -tags browser -timeout 20m ./e2e/browser
 
+.PHONY: newcomer
+newcomer: needs ## play the README's way to the first promotion, and count its commands and decisions
+	$(GO) test -count=1 -run 'TestNewcomer$$' -v ./e2e/docs | grep -vE '^ *(=== |--- PASS: .*/)'
+
 .PHONY: kills
 kills: needs ## kill rung before and after every write, with and without its data
 	RUNG_KILL_ALL=1 $(GO) test -count=1 -timeout 45m -run 'EveryWrite' -v ./e2e/kill | grep -vE '^ *(=== |--- PASS: .*/)'

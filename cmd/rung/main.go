@@ -20,6 +20,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/rungbot/rung/internal/ledger"
+	"github.com/rungbot/rung/internal/settings"
 )
 
 // version is set by the linker.
@@ -40,7 +41,8 @@ type commandLine struct {
 	History   historyCommand   `cmd:"" help:"Tell the story of an artifact through the environments."`
 	Audit     auditCommand     `cmd:"" help:"Say who released what in an environment, when, why and on what evidence."`
 
-	Version kong.VersionFlag `help:"Print the version and exit."`
+	Settings string           `type:"path" placeholder:"FILE" help:"File of settings (NAME=VALUE), such as the rung.env that rung setup writes. What is set in the environment goes before it."`
+	Version  kong.VersionFlag `help:"Print the version and exit."`
 }
 
 // exitError ends the program with a code of its own; its text is printed when it
@@ -88,7 +90,6 @@ func run(ctx context.Context, args []string, io streams) int {
 		kong.Exit(func(c int) { code = c }),
 		kong.UsageOnError(),
 		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(io),
 	)...)
 	if err != nil {
 		fmt.Fprintln(io.err, "rung:", err)
@@ -102,7 +103,15 @@ func run(ctx context.Context, args []string, io streams) int {
 		fmt.Fprintln(io.err, "rung:", err)
 		return 2
 	}
-	if err := parsed.Run(); err != nil {
+	if cl.Settings != "" {
+		environ, err := settings.ReadFile(cl.Settings)
+		if err != nil {
+			fmt.Fprintln(io.err, "rung:", err)
+			return 2
+		}
+		io.env = append(environ, io.env...) // of two the last one counts
+	}
+	if err := parsed.Run(io); err != nil {
 		var exit *exitError
 		if !errors.As(err, &exit) {
 			exit = &exitError{code: 2, err: err}

@@ -120,7 +120,8 @@ Next:
 2. Carry the root key away from this machine: copy rung-root to where it is kept offline, give it a
    passphrase there (ssh-keygen -p -f rung-root), and remove it here: rm %s
    Until a trust list that it signed is in force (rung keys rotate), the release key is its own root.
-3. Start rung: set -a; . %s; set +a; rung serve
+3. Start rung: rung serve --settings %[3]s
+4. A repository without rung.yaml gets one: rung init --settings %[3]s --pull-request OWNER/NAME
 `, r.InstallURL, root, setup.Quote(filepath.Join(r.Dir, "rung.env")))
 	return nil
 }

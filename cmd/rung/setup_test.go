@@ -80,7 +80,7 @@ func TestSetupTellsWhatComesNext(t *testing.T) {
 	quoted := strings.ReplaceAll(dir, "'", `'\''`)
 	for _, words := range []string{
 		"ssh -L ", "The GitHub App rung-acme (number ", "app.pem           the App's private key", "rung-release      the release key", "rung-root.pub     its public half SHA256:",
-		"/apps/rung-acme/installations/new", "rm '" + quoted + "/rung-root'", "set -a; . '" + quoted + "/rung.env'; set +a; rung serve",
+		"/apps/rung-acme/installations/new", "rm '" + quoted + "/rung-root'", "rung serve --settings '" + quoted + "/rung.env'",
 	} {
 		if !strings.Contains(out, words) {
 			t.Errorf("no %q in\n%s", words, out)

@@ -61,8 +61,8 @@ const (
 
 // Options say what a World begins with.
 type Options struct {
-	// Config is rung.yaml; REGISTRY stands for where the artifacts' images are
-	// and HEALTH for the address of the health endpoints.
+	// Config is rung.yaml, and none where it is empty; REGISTRY stands for where the
+	// artifacts' images are and HEALTH for the address of the health endpoints.
 	Config string
 	// Artifacts are in every environment's kustomization.yaml, at 1.0.0; nil is
 	// checkout alone.
@@ -163,7 +163,10 @@ func (w *World) seed(o Options, apps string) {
 		places += fmt.Sprintf("  - name: %s/%s\n    newTag: 1.0.0\n    digest: %s\n", w.Registry, artifact, w.Publish(artifact, "1.0.0"))
 	}
 	config := strings.NewReplacer("REGISTRY", w.Registry, "HEALTH", apps).Replace(o.Config)
-	files := map[string]string{"rung.yaml": config, "README.md": "# environments\n"}
+	files := map[string]string{"README.md": "# environments\n"}
+	if config != "" {
+		files["rung.yaml"] = config
+	}
 	for _, env := range o.Environments {
 		files[FileOf(env)] = fmt.Sprintf("# what runs in %s\nimages:\n%s", env, places)
 	}
@@ -271,7 +274,7 @@ func (p *post) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	for i, process := range to {
 		out := r.Clone(r.Context())
-		out.URL.Host, out.Host = process.Addr, process.Addr
+		out.URL.Scheme, out.URL.Host, out.Host = "http", process.Addr, process.Addr // the proxy before it speaks TLS
 		out.Body = io.NopCloser(bytes.NewReader(body))
 		res, err := http.DefaultTransport.RoundTrip(out)
 		if i == len(to)-1 {

@@ -15,15 +15,9 @@ import (
 
 //go:generate go test -run TestDocsAreCurrent -update
 
-var update = flag.Bool("update", false, "write docs/settings.md and the table in README.md")
+var update = flag.Bool("update", false, "write docs/settings.md")
 
-const (
-	docsFile   = "../../docs/settings.md"
-	readmeFile = "../../README.md"
-	// readmeBegin and readmeEnd stand around the table in README.md.
-	readmeBegin = "<!-- settings: generated from internal/settings/settings.go by go generate ./internal/settings -->\n"
-	readmeEnd   = "<!-- /settings -->\n"
-)
+const docsFile = "../../docs/settings.md"
 
 const docsHead = `# Settings
 
@@ -36,6 +30,9 @@ variable itself. Durations are written as ` + "`30s`, `10m` or `1h`" + `.
 
 ` + "`rung serve`" + ` needs ` + "`RUNG_GITHUB_APP_ID`, `RUNG_GITHUB_PRIVATE_KEY`, `RUNG_GITHUB_WEBHOOK_SECRETS` and `RUNG_SIGNING_KEY`" + ` (or ` + "`RUNG_SIGNING_KEY_AGENT`" + `); everything else
 has a default. What the keys are for: [keys.md](keys.md).
+
+Every command that needs settings takes ` + "`--settings FILE`" + ` as well: a file of ` + "`NAME=VALUE`" + ` lines with values as they are or in single quotes, such as the
+` + "`rung.env`" + ` of ` + "`rung setup`" + `. It is what a shell, systemd and compose read as well. What is set in the environment goes before it.
 
 <!-- Generated from internal/settings/settings.go by go generate ./internal/settings -->
 
@@ -80,18 +77,7 @@ func generateTable(t *testing.T) []byte {
 }
 
 func TestDocsAreCurrent(t *testing.T) {
-	table := generateTable(t)
-	hold(t, docsFile, append([]byte(docsHead), table...))
-	readme, err := os.ReadFile(readmeFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	head, rest, begun := bytes.Cut(readme, []byte(readmeBegin))
-	_, tail, ended := bytes.Cut(rest, []byte(readmeEnd))
-	if !begun || !ended {
-		t.Fatalf("README.md has no place for the table of settings: put %s%s where it belongs", readmeBegin, readmeEnd)
-	}
-	hold(t, readmeFile, bytes.Join([][]byte{head, []byte(readmeBegin), {'\n'}, table, {'\n'}, []byte(readmeEnd), tail}, nil))
+	hold(t, docsFile, append([]byte(docsHead), generateTable(t)...))
 }
 
 // hold compares a file with what it ought to be, or writes it.
