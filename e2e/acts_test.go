@@ -69,6 +69,9 @@ var acts = map[string]act{
 	"mergeable":        {"mergeable unknown COUNT: for so many readings", [2]int{2, 2}, doMergeable},
 	"installation":     {"installation suspend|unsuspend|remove|add", [2]int{1, 1}, doInstallation},
 	"permissions":      {"permissions all|NAME=LEVEL…: what the App is granted", [2]int{1, 9}, doPermissions},
+	"app":              {"app all|NAME=LEVEL…: what the App asks for", [2]int{1, 12}, doApp},
+	"hook":             {"hook json|form [insecure]: how webhooks are sent", [2]int{1, 2}, doHook},
+	"clock":            {"clock DURATION: how far GitHub's clock is ahead", [2]int{1, 1}, doClock},
 	"default":          {"default BRANCH: make it from main, and the default", [2]int{1, 1}, doDefault},
 	"rename":           {"rename OWNER/NAME: the GitOps repository", [2]int{1, 1}, doRename},
 	"visibility":       {"visibility public|private", [2]int{1, 1}, doVisibility},
@@ -466,15 +469,7 @@ func doInstallation(_ context.Context, w *world, args []string) (map[string]stri
 }
 
 func doPermissions(_ context.Context, w *world, args []string) (map[string]string, error) {
-	granted := githubemu.DefaultPermissions()
-	if args[0] != "all" {
-		granted = map[string]string{}
-		for _, arg := range args {
-			name, level, _ := strings.Cut(arg, "=")
-			granted[name] = level
-		}
-	}
-	return nil, w.emu.SetPermissions("acme", granted)
+	return nil, w.emu.SetPermissions("acme", permissions(args))
 }
 
 func doDefault(ctx context.Context, w *world, args []string) (map[string]string, error) {

@@ -42,6 +42,10 @@ func doSetting(_ context.Context, w *world, args []string) (map[string]string, e
 		if value == "" {
 			continue
 		}
+		value, err := w.fill(value)
+		if err != nil {
+			return nil, err
+		}
 		if path := filepath.Join(w.dir, value); strings.HasSuffix(name, "_FILE") {
 			value = path
 		}

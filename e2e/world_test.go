@@ -21,6 +21,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -91,6 +92,8 @@ type world struct {
 	rung     service
 	logs     logs
 	closers  []func()
+
+	ahead atomic.Int64 // how far GitHub's clock is ahead
 
 	mu     sync.Mutex
 	images map[string]v1.Image // by "checkout:1.0.0"
@@ -177,7 +180,7 @@ func (w *world) startGitHub() error {
 	}
 	w.store = gitmem.New(gitstore.Options{})
 	w.emu, err = githubemu.New(githubemu.Config{
-		Store: w.store, AnonymousRead: true, Transport: aroundWebhooks,
+		Store: w.store, AnonymousRead: true, Transport: aroundWebhooks, Now: func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) },
 		App: githubemu.App{ID: appID, Slug: "rung", PublicKey: &key.PublicKey, WebhookSecret: secret},
 	})
 	if err != nil {

@@ -30,6 +30,7 @@ var version = "dev"
 type commandLine struct {
 	Setup     setupCommand     `cmd:"" help:"Make the GitHub App, its secrets and rung's keys, in a browser."`
 	Init      initCommand      `cmd:"" help:"Find the environments and artifacts of a GitOps repository, and write its rung.yaml."`
+	Doctor    doctorCommand    `cmd:"" help:"Say whether rung can work: this machine, the App, the repositories, and what to do."`
 	Serve     serveCommand     `cmd:"" help:"Run the GitHub App service."`
 	Reconcile reconcileCommand `cmd:"" help:"Do once what serve does all the time, for people without a server."`
 	Demo      demoCommand      `cmd:"" help:"Watch a release climb and come back down, on an embedded GitHub."`

@@ -124,6 +124,11 @@ func (a *App) openKeys(context.Context) error {
 	if err := check(); err != nil {
 		return err
 	}
+	return a.openKey()
+}
+
+// openKey loads the signing key, and the root keys that it is judged by.
+func (a *App) openKey() error {
 	if a.settings.SigningKeyAgent != "" {
 		key, err := sign.AgentKey(a.settings.AgentSocket, a.settings.SigningKeyAgent)
 		if err != nil {
@@ -142,6 +147,18 @@ func (a *App) openKeys(context.Context) error {
 
 // openForge makes the adapter to GitHub and learns the App's own account.
 func (a *App) openForge(ctx context.Context) error {
+	if err := a.makeForge(); err != nil {
+		return err
+	}
+	var err error
+	if a.self, err = a.forge.Self(ctx); err != nil {
+		return fmt.Errorf("ask GitHub who this App is: %w", err)
+	}
+	return nil
+}
+
+// makeForge makes the adapter to GitHub and sends nothing.
+func (a *App) makeForge() error {
 	app, err := forge.New(forge.Config{
 		APIURL: a.settings.APIURL(), GraphQLURL: a.settings.GraphQLURL(), WebURL: a.settings.GitHubURL,
 		AppID: a.settings.GitHubAppID, PrivateKey: []byte(a.settings.GitHubPrivateKey.Reveal()),
@@ -151,22 +168,26 @@ func (a *App) openForge(ctx context.Context) error {
 		return err
 	}
 	a.forge = app
-	if a.self, err = app.Self(ctx); err != nil {
-		return fmt.Errorf("ask GitHub who this App is: %w", err)
-	}
 	return nil
 }
 
+// queuePath is where the queue is kept.
+func (a *App) queuePath() string {
+	if a.options.QueuePath != "" {
+		return a.options.QueuePath
+	}
+	return filepath.Join(a.settings.Data, "rung.db")
+}
+
 func (a *App) openQueue(context.Context) error {
-	path := a.options.QueuePath
-	if path == "" {
+	path := a.queuePath()
+	if a.options.QueuePath == "" {
 		if err := os.MkdirAll(a.settings.Data, 0o700); err != nil {
 			return fmt.Errorf("the data directory: %w", err)
 		}
 		if err := settings.CheckDataDir(a.settings.Data); err != nil {
 			return err
 		}
-		path = filepath.Join(a.settings.Data, "rung.db")
 	}
 	q, err := queue.Open(path, queue.Options{Now: a.options.Now})
 	if err != nil {

@@ -2,7 +2,6 @@ package forge
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -27,40 +26,50 @@ type Installation struct {
 	Account   string
 	AccountID int64
 	Suspended bool
-	// Permissions are what the owner granted, as GitHub names them.
+	// Permissions are what the owner granted, as GitHub names them, and Events
+	// those that it sends for them.
 	Permissions map[string]string
+	Events      []string
+	// Page is where the owner accepts what the App asks for.
+	Page string
+}
+
+// installationShape is an installation in GitHub's words. go-github v60 leaves out
+// permissions that came after it, such as merge_queues.
+type installationShape struct {
+	ID      int64 `json:"id"`
+	Account struct {
+		ID    int64  `json:"id"`
+		Login string `json:"login"`
+	} `json:"account"`
+	SuspendedAt *time.Time        `json:"suspended_at"`
+	Permissions map[string]string `json:"permissions"`
+	Events      []string          `json:"events"`
+	HTMLURL     string            `json:"html_url"`
 }
 
 // Installations lists where the App is installed, suspended ones included.
 func (a *App) Installations(ctx context.Context) ([]Installation, error) {
 	const op = "list installations"
 	var all []Installation
-	opts := &github.ListOptions{PerPage: pageSize}
-	for range pageLimit {
-		page, resp, err := a.rest.Apps.ListInstallations(ctx, opts)
+	for number := 1; number <= pageLimit; {
+		var page []installationShape
+		resp, err := a.page(ctx, fmt.Sprintf("app/installations?per_page=%d&page=%d", pageSize, number), &page)
 		if err != nil {
 			return nil, translate(op, false, promotion.Repository{}, err)
 		}
 		for _, i := range page {
-			all = append(all, installationOf(i))
+			all = append(all, Installation{
+				ID: i.ID, Account: i.Account.Login, AccountID: i.Account.ID, Suspended: i.SuspendedAt != nil,
+				Permissions: i.Permissions, Events: i.Events, Page: i.HTMLURL,
+			})
 		}
 		if resp.NextPage == 0 {
 			return all, nil
 		}
-		opts.Page = resp.NextPage
+		number = resp.NextPage
 	}
 	return nil, tooLong(op)
-}
-
-func installationOf(i *github.Installation) Installation {
-	out := Installation{
-		ID: i.GetID(), Account: i.GetAccount().GetLogin(), AccountID: i.GetAccount().GetID(),
-		Suspended: i.SuspendedAt != nil, Permissions: map[string]string{},
-	}
-	if raw, err := json.Marshal(i.GetPermissions()); err == nil {
-		_ = json.Unmarshal(raw, &out.Permissions)
-	}
-	return out
 }
 
 // ErrTooMany is for a list that is longer than is read.

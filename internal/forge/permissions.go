@@ -64,5 +64,26 @@ func MissingPermissions(granted map[string]string) []string {
 	return missing
 }
 
+// Met tells how a grant meets it: least, that rung works, and full, that nothing is
+// lost.
+func (p Permission) Met(granted map[string]string) (least, full bool) {
+	have := ranks[granted[p.Name]]
+	return have >= ranks[p.Least], have >= ranks[p.Level]
+}
+
+// Excess is what a grant gives beyond what rung uses, as "deployments: write",
+// sorted. Reading metadata belongs to every App.
+func Excess(granted map[string]string) []string {
+	var more []string
+	for name, level := range granted {
+		i := slices.IndexFunc(permissions, func(p Permission) bool { return p.Name == name })
+		if i < 0 || ranks[level] > ranks[permissions[i].Level] {
+			more = append(more, name+": "+level)
+		}
+	}
+	slices.Sort(more)
+	return more
+}
+
 // ranks orders levels; none and an unknown one are zero.
 var ranks = map[string]int{"read": 1, "write": 2, "admin": 3}

@@ -67,9 +67,9 @@ var (
 // fixed are the path segments that keep their names in a route class; every
 // other one is a name or an id. The set is closed, so that no outside string
 // becomes a metric's label.
-var fixed = strings.Fields(`access_tokens app attempts branches check-runs collaborators comments commits deliveries
-	hook installation installations issues memberships merge orgs permission protection pulls reactions repos
-	repositories reviews rules status teams users`)
+var fixed = strings.Fields(`access_tokens app attempts branches check-runs collaborators comments commits config
+	deliveries hook installation installations issues memberships merge orgs permission protection pulls rate_limit
+	reactions repos repositories reviews rules rulesets status teams users`)
 
 // routeOf names the class of a request. prefix is the path of the API's root.
 func routeOf(method, path, prefix string) Route {

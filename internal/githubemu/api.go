@@ -183,6 +183,9 @@ func (s *Server) answer(w http.ResponseWriter, c *call, rp reply) {
 	if body != nil && h.Get("Content-Type") == "" {
 		h.Set("Content-Type", "application/json; charset=utf-8")
 	}
+	if c.rt != nil && c.rt.perm != "" && c.who != nil && c.who.inst != nil {
+		h.Set("X-Accepted-GitHub-Permissions", c.rt.accepted())
+	}
 	h.Set("X-GitHub-Media-Type", "github.v3; format=json")
 	h.Set("X-GitHub-Api-Version-Selected", "2022-11-28")
 	h.Set("X-GitHub-Enterprise-Version", "3.18.0")
@@ -207,6 +210,7 @@ func (s *Server) settle(h http.Header, c *call, status int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.request++
+	h.Set("Date", s.now().Format(http.TimeFormat))
 	h.Set("X-GitHub-Request-Id", fmt.Sprintf("E%03X:%06X", s.cfg.Seed&0xfff, s.request))
 	label, class := c.r.Method+" (unknown)", Read
 	if c.rt != nil {

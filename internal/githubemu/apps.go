@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -99,6 +100,28 @@ func (s *Server) SetWebhookURL(url string) {
 	defer s.mu.Unlock()
 	s.w.Apps[s.appID].WebhookURL = url
 	s.hooks.wake()
+}
+
+// SetApp changes what the App under test asks its installations for, as its settings
+// page does: they keep what they granted until SetPermissions. nil leaves the events.
+func (s *Server) SetApp(permissions map[string]string, events []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.w.Apps[s.appID]
+	a.Permissions = maps.Clone(permissions)
+	if events != nil {
+		a.Events = slices.Clone(events)
+	}
+}
+
+// SetHook changes how the webhooks of the App under test are sent, as far as its
+// configuration tells: the content type, json or form, and whether the receiver's
+// certificate is not checked.
+func (s *Server) SetHook(contentType string, insecure bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.w.Apps[s.appID]
+	a.HookType, a.HookInsecure = contentType, insecure
 }
 
 // Install installs the App under test on an account, for some of its

@@ -210,7 +210,7 @@ func (a *actor) may(s *Server, r *repo, perm string) error {
 	}
 	if a.inst != nil {
 		inside := a.inst.covers(r) && (a.token.Repos == nil || a.token.Repos[r.ID])
-		if inside && levelRank(a.token.Permissions[name]) >= levelRank(level) || !r.Private && level == "read" {
+		if inside && levelRank(a.token.Permissions[name]) >= levelRank(level) || !r.Private && level == "read" && name != "administration" {
 			return nil
 		}
 		return fail(http.StatusForbidden, "Resource not accessible by integration")

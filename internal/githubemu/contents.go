@@ -227,10 +227,15 @@ func (s *Server) getBranch(c *call) (reply, error) {
 	}
 	u := s.api("/repos/%s/branches/%s", c.repo.full(), n)
 	rules := c.repo.rulesFor(n)
-	contexts := []string{}
+	contexts, checks, classic := []string{}, []object{}, false
 	for _, rule := range rules {
+		if !rule.Protection {
+			continue // rulesets have their own endpoint
+		}
+		classic = true
 		for _, rc := range rule.RequiredChecks {
 			contexts = append(contexts, rc.Context)
+			checks = append(checks, rc.json())
 		}
 	}
 	level := "off"
@@ -240,7 +245,7 @@ func (s *Server) getBranch(c *call) (reply, error) {
 	return ok(object{
 		"name": n, "commit": s.commitJSON(c.repo, cm), "protected": len(rules) > 0, "protection_url": u + "/protection",
 		"_links":     object{"self": u, "html": s.html("/%s/tree/%s", c.repo.full(), n)},
-		"protection": object{"enabled": len(rules) > 0, "required_status_checks": object{"enforcement_level": level, "contexts": contexts, "checks": []object{}}},
+		"protection": object{"enabled": classic, "required_status_checks": object{"enforcement_level": level, "contexts": contexts, "checks": checks}},
 	})
 }
 

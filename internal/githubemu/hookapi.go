@@ -20,7 +20,18 @@ func (s *Server) hookRoutes() []*route {
 }
 
 func (s *Server) getHookConfig(c *call) (reply, error) {
-	return ok(object{"content_type": "json", "insecure_ssl": "0", "secret": "********", "url": c.who.app.WebhookURL})
+	a := c.who.app
+	o := object{"content_type": "json", "insecure_ssl": "0", "url": a.WebhookURL}
+	if a.HookType != "" {
+		o["content_type"] = a.HookType
+	}
+	if a.HookInsecure {
+		o["insecure_ssl"] = "1"
+	}
+	if a.WebhookSecret != "" {
+		o["secret"] = "********"
+	}
+	return ok(o)
 }
 
 // redeliverable is how long a delivery is listed.

@@ -31,6 +31,9 @@ type route struct {
 // label is how counts name the route.
 func (rt *route) label() string { return rt.method + " " + rt.pattern }
 
+// accepted names the permissions that let an App do this, as GitHub's header does.
+func (rt *route) accepted() string { return strings.ReplaceAll(rt.perm, ":", "=") }
+
 func (rt *route) class() Class {
 	switch {
 	case rt.kind != "":

@@ -184,6 +184,15 @@ func (s *Server) getProtection(c *call) (reply, error) {
 	return reply{}, fail(http.StatusNotFound, "Branch not protected")
 }
 
+// json is a check as classic protection shows it.
+func (rc RequiredCheck) json() object {
+	row := object{"context": rc.Context, "app_id": nil}
+	if rc.AppID != 0 {
+		row["app_id"] = rc.AppID
+	}
+	return row
+}
+
 func (s *Server) protectionJSON(r *repo, branch string, rule *Ruleset) object {
 	u := s.api("/repos/%s/branches/%s/protection", r.full(), branch)
 	o := object{
@@ -198,11 +207,7 @@ func (s *Server) protectionJSON(r *repo, branch string, rule *Ruleset) object {
 		contexts, checks := []string{}, []object{}
 		for _, rc := range rule.RequiredChecks {
 			contexts = append(contexts, rc.Context)
-			row := object{"context": rc.Context, "app_id": nil}
-			if rc.AppID != 0 {
-				row["app_id"] = rc.AppID
-			}
-			checks = append(checks, row)
+			checks = append(checks, rc.json())
 		}
 		o["required_status_checks"] = object{
 			"url": u + "/required_status_checks", "strict": rule.Strict, "contexts": contexts,

@@ -81,6 +81,9 @@ type app struct {
 	Key       string // PEM of PublicKey, for Save
 	CreatedAt time.Time
 	BotLogin  string
+	// HookType and HookInsecure are shown in the webhook's configuration.
+	HookType     string
+	HookInsecure bool
 }
 
 type installation struct {

@@ -1,0 +1,141 @@
+package forge_test
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/rungbot/rung/internal/forge"
+	"github.com/rungbot/rung/internal/githubemu"
+	"github.com/rungbot/rung/internal/promotion"
+)
+
+func TestKnockTellsTheClockAndWhoAnswers(t *testing.T) {
+	e := newEmulated(t)
+	a, err := e.app.Knock(t.Context())
+	if err != nil || !a.GitHub || !a.Date.Equal(e.clock()) || !a.Here.Equal(e.clock()) {
+		t.Errorf("%+v, %v", a, err)
+	}
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "a proxy", http.StatusBadGateway) }))
+	_, pemKey := key()
+	app, err := forge.New(forge.Config{APIURL: other.URL, AppID: appID, PrivateKey: pemKey})
+	e.ok(err)
+	if a, err = app.Knock(t.Context()); err != nil || a.GitHub || a.Status != http.StatusBadGateway || a.Date.IsZero() {
+		t.Errorf("a proxy: %+v, %v", a, err)
+	}
+	other.Close()
+	var down *forge.UnavailableError
+	if _, err = app.Knock(t.Context()); !errors.As(err, &down) {
+		t.Errorf("nobody: %v", err)
+	}
+}
+
+func TestTheAppIsReadAsItIsRegistered(t *testing.T) {
+	e := newEmulated(t)
+	r, err := e.app.Registration(t.Context())
+	e.ok(err)
+	if r.ID != appID || r.Slug != "rung" || r.Permissions["merge_queues"] != "read" || !slices.Contains(r.Events, "push") ||
+		r.Settings != "http://github.acme.example/organizations/acme/settings/apps/rung" {
+		t.Errorf("%+v", r)
+	}
+	list, err := e.app.Installations(t.Context())
+	e.ok(err)
+	if list[0].Permissions["merge_queues"] != "read" || len(list[0].Events) == 0 || list[0].Page == "" {
+		t.Errorf("%+v", list[0])
+	}
+	h, err := e.app.Hook(t.Context())
+	if err != nil || h.URL != "" || h.ContentType != "json" || h.Insecure || !h.Signed {
+		t.Errorf("%+v, %v", h, err)
+	}
+	e.s.SetHook("form", true)
+	if h, err = e.app.Hook(t.Context()); err != nil || h.ContentType != "form" || !h.Insecure {
+		t.Errorf("%+v, %v", h, err)
+	}
+	q, err := e.client.Quota(t.Context())
+	if err != nil || q.Core.Limit != 5000 || q.Core.Remaining > 5000 || q.GraphQL.Limit != 5000 || !q.Core.Reset.After(e.clock()) {
+		t.Errorf("%+v, %v", q, err)
+	}
+	wrong := time.Hour
+	e.advance(wrong)
+	app, err := forge.New(forge.Config{APIURL: "http://github.acme.example/api/v3", AppID: appID, PrivateKey: must(key()), Transport: e.s.Transport(), Now: func() time.Time { return e.clock().Add(-wrong) }})
+	e.ok(err)
+	var refused *forge.ForbiddenError
+	if _, err := app.Registration(t.Context()); !errors.As(err, &refused) {
+		t.Errorf("an hour behind: %v", err)
+	}
+}
+
+func must[A any](_ A, b []byte) []byte { return b }
+
+// guardOf is the guard of a kind that a ruleset has.
+func guardOf(t *testing.T, g forge.Guards, rule string) forge.Guard {
+	t.Helper()
+	i := slices.IndexFunc(g.Rules, func(x forge.Guard) bool { return x.Rule == rule })
+	if i < 0 {
+		t.Fatalf("no rule %s in %+v", rule, g)
+	}
+	return g.Rules[i]
+}
+
+func TestGuardsNameEachRuleAndWhetherTheAppPasses(t *testing.T) {
+	e := newEmulated(t)
+	e.ok(e.s.SetRules(
+		shop,
+		githubemu.Ruleset{
+			Name: "main", Branches: []string{"main"}, RequiredReviews: 2, LinearHistory: true, SignedCommits: true, Strict: true, Methods: []string{"squash"},
+			RequiredChecks: []githubemu.RequiredCheck{{Context: "rung", AppID: appID}, {Context: "ci"}},
+			Bypass:         []githubemu.Bypass{{App: "rung", PullRequestOnly: true}},
+		},
+		githubemu.Ruleset{Name: "ledger", Branches: []string{"rung/ledger"}, RestrictUpdates: true, BlockDeletion: true, Bypass: []githubemu.Bypass{{App: "rung"}}},
+		githubemu.Ruleset{Name: "off", Branches: []string{"main"}, Disabled: true, MergeQueue: true},
+	))
+	g, err := e.client.Guards(t.Context(), e.repo, "main")
+	e.ok(err)
+	pull := guardOf(t, g, forge.RulePullRequest)
+	if pull.Name != "main" || pull.Page == "" || pull.Bypass != forge.BypassPulls || pull.Reviews != 2 || !slices.Equal(pull.Methods, []string{"squash"}) {
+		t.Errorf("%+v", pull)
+	}
+	checks := guardOf(t, g, forge.RuleChecks)
+	if !checks.Strict || !slices.Equal(checks.Checks, []promotion.RequiredCheck{{Name: "rung", App: appID}, {Name: "ci"}}) {
+		t.Errorf("%+v", checks)
+	}
+	guardOf(t, g, forge.RuleSignatures)
+	guardOf(t, g, forge.RuleLinear)
+	if slices.ContainsFunc(g.Rules, func(x forge.Guard) bool { return x.Rule == forge.RuleMergeQueue }) || g.Hidden {
+		t.Errorf("%+v", g)
+	}
+	g, err = e.client.Guards(t.Context(), e.repo, "rung/ledger") // which is not there
+	e.ok(err)
+	if update := guardOf(t, g, forge.RuleUpdate); update.Bypass != forge.BypassAlways || len(g.Rules) != 2 {
+		t.Errorf("%+v", g)
+	}
+}
+
+// Classic protection is put in the words of rulesets; an App that does not administer
+// the repository sees the checks alone, and is told that there is more.
+func TestGuardsOfClassicProtection(t *testing.T) {
+	e := newEmulated(t)
+	e.ok(e.s.SetRules(shop, githubemu.Ruleset{
+		Protection: true, Branches: []string{"main"}, RequiredReviews: 1, SignedCommits: true, RestrictUpdates: true, Strict: true,
+		RequiredChecks: []githubemu.RequiredCheck{{Context: "rung", AppID: appID}},
+	}))
+	g, err := e.client.Guards(t.Context(), e.repo, "main")
+	e.ok(err)
+	if checks := guardOf(t, g, forge.RuleChecks); !g.Hidden || len(g.Rules) != 1 || checks.Name != "branch protection" || checks.Checks[0].App != appID {
+		t.Errorf("%+v", g)
+	}
+	all := githubemu.DefaultPermissions()
+	all["administration"] = "read"
+	e.ok(e.s.SetPermissions("acme", all))
+	e.advance(2 * time.Hour) // a new token
+	g, err = e.client.Guards(t.Context(), e.repo, "main")
+	e.ok(err)
+	if g.Hidden || guardOf(t, g, forge.RulePullRequest).Reviews != 1 || !guardOf(t, g, forge.RuleChecks).Strict || guardOf(t, g, forge.RuleUpdate).Bypass != forge.BypassNever {
+		t.Errorf("%+v", g)
+	}
+	guardOf(t, g, forge.RuleSignatures)
+	guardOf(t, g, forge.RuleNoForce)
+}
