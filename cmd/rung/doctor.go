@@ -14,7 +14,7 @@ import (
 
 // doctorCommand says whether rung can work, and what to do where it can't.
 type doctorCommand struct {
-	Repositories []string `arg:"" optional:"" placeholder:"OWNER/NAME" help:"GitOps repositories; without any, all that have a rung.yaml."`
+	Repositories []string `arg:"" optional:"" placeholder:"OWNER/NAME" completes:"repository" help:"GitOps repositories; without any, all that have a rung.yaml."`
 	Production   bool     `help:"Also say whether it is ready for production."`
 	JSON         bool     `help:"Print the report as JSON; docs/doctor.schema.json is its schema."`
 }
