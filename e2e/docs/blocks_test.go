@@ -86,6 +86,7 @@ var runs = []struct{ file, language, words, by, test string }{
 	{"docs/api.md", "sh", "curl", here, "TestNewcomer"},
 	{"docs/api.md", "json", "", "internal/api/docs_test.go", "TestDocumentsAreCurrent"},
 	{"docs/configuration.md", "yaml", "", "internal/pipeline/sample_test.go", "TestDocumentationLoads"},
+	{"docs/doctor.md", "json", "", "internal/doctor/docs_test.go", "TestDocumentsAreCurrent"},
 	{"docs/keys.md", "bash", "", "e2e/keysdoc_test.go", "TestTheKeysPage"},
 	{"docs/policies.md", "yaml", "", "internal/gate/policy/docs_test.go", "TestPolicyGuide"},
 	{"docs/provenance.md", "bash", "", "e2e/provenance_test.go", "TestTheWayToCheckByHand"},

@@ -25,7 +25,7 @@ const (
 
 const docsHead = `# rung doctor
 
-    rung doctor [--production] [--json] [OWNER/NAME …]
+` + "```usage\nrung doctor [OWNER/NAME ...] [--production] [--json]\n```" + `
 
 looks at this machine, at GitHub, at the App and at the GitOps repositories, with the settings of ` + "`rung serve`" + `, and says line by line what holds, what
 does not, and what to do. It changes nothing. Without a name it looks at every repository that has a rung.yaml, at most twenty.
