@@ -230,11 +230,15 @@ func doClick(ctx context.Context, w *world, args []string) (map[string]string, e
 
 func doPush(ctx context.Context, w *world, args []string) (map[string]string, error) {
 	files, err := w.files(args[1])
-	if err != nil || len(files) == 0 {
+	if err != nil {
+		return nil, err
+	}
+	links, submodules, err := w.pointers(args[1], files)
+	if err != nil || len(files)+len(links)+len(submodules) == 0 {
 		return nil, fmt.Errorf("%s holds no files (%v)", args[1], err)
 	}
 	_, err = w.emu.PushFiles(ctx, githubemu.Push{
-		Repository: w.name, Person: args[0], Branch: strings.Join(args[2:], ""), Message: "Change " + args[1], Files: files,
+		Repository: w.name, Person: args[0], Branch: strings.Join(args[2:], ""), Message: "Change " + args[1], Files: files, Links: links, Submodules: submodules,
 	})
 	return nil, err
 }

@@ -275,7 +275,7 @@ func (w *world) files(dir string) (map[string]string, error) {
 		if errors.Is(err, os.ErrNotExist) && path == root {
 			return filepath.SkipAll
 		}
-		if err != nil || d.IsDir() {
+		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
 		data, err := os.ReadFile(path)
@@ -290,6 +290,32 @@ func (w *world) files(dir string) (map[string]string, error) {
 		return err
 	})
 	return files, err
+}
+
+// pointers are the links of a directory, with what they point to, and the files that
+// are a submodule's line, as git shows one ("Subproject commit <id>"): these are
+// taken out of files.
+func (w *world) pointers(dir string, files map[string]string) (links, submodules map[string]string, err error) {
+	links, submodules = map[string]string{}, map[string]string{}
+	for path, text := range files {
+		if id, is := strings.CutPrefix(text, "Subproject commit "); is {
+			submodules[path] = strings.TrimSpace(id)
+			delete(files, path)
+		}
+	}
+	root := filepath.Join(w.dir, dir)
+	err = filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.Type()&os.ModeSymlink == 0 {
+			return err
+		}
+		relative, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		links[filepath.ToSlash(relative)], err = os.Readlink(path)
+		return err
+	})
+	return links, submodules, err
 }
 
 var digestOf = regexp.MustCompile(`<([a-z0-9-]+:[A-Za-z0-9._+-]+)>`)

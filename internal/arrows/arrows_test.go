@@ -21,7 +21,7 @@ const module = "github.com/rungbot/rung/"
 var rows = map[string]int{
 	"internal/promotion": 0, "internal/nearest": 0,
 	"internal/settings": 1, "internal/pipeline": 1, "internal/queue": 1, "internal/sign": 1, "internal/manifest": 1,
-	"internal/gitrepo": 1, "internal/command": 1, "internal/prose": 1, "internal/typedoc": 1,
+	"internal/gitrepo": 1, "internal/disguise": 1, "internal/command": 1, "internal/prose": 1, "internal/typedoc": 1,
 	"internal/survey": 2,
 	"internal/hint":   2, "internal/ledger": 2, "internal/forge": 2, "internal/registry": 2, "internal/gate": 2, "internal/probe": 2,
 	"internal/observe": 3, "internal/decide": 3, "internal/act": 3, "internal/audit": 3, "internal/doctor": 3,

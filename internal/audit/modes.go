@@ -1,13 +1,7 @@
 package audit
 
 import (
-	"fmt"
-	"maps"
-	"slices"
-	"strings"
-
-	"golang.org/x/text/unicode/norm"
-
+	"github.com/rungbot/rung/internal/disguise"
 	"github.com/rungbot/rung/internal/promotion"
 )
 
@@ -18,7 +12,7 @@ import (
 func (b *baseWalk) disguised(s step, changes []change, p *promotion.Pipeline) error {
 	var added []string
 	for _, ch := range changes {
-		if ch.after == (entry{}) || !nearEnvironment(ch.path, p) {
+		if ch.after == (entry{}) || !disguise.Near(ch.path, p) {
 			continue
 		}
 		text, err := b.mode(ch, p)
@@ -38,41 +32,28 @@ func (b *baseWalk) disguised(s step, changes []change, p *promotion.Pipeline) er
 // mode says what a changed path became that no environment's file should be, or
 // nothing.
 func (b *baseWalk) mode(ch change, p *promotion.Pipeline) (string, error) {
-	switch {
-	case ch.after.mode == ch.before.mode:
-		return "", nil
-	case ch.after.mode == modeSymlink:
-		return "a symbolic link", nil
-	case ch.after.mode == modeGitlink:
-		return "a submodule", nil
-	case ch.after.mode == modeExecutable && environmentOf(ch.path, p) != nil:
-		found, err := b.places(ch.path, ch.after, p)
-		if err != nil || len(found) == 0 {
-			return "", err
-		}
-		return "executable", nil
+	what := disguise.Mode(ch.before.mode, ch.after.mode)
+	if what != disguise.Executable {
+		return what, nil
 	}
-	return "", nil
+	if environmentOf(ch.path, p) == nil {
+		return "", nil
+	}
+	if found, err := b.places(ch.path, ch.after, p); err != nil || len(found) == 0 {
+		return "", err
+	}
+	return what, nil
 }
 
 // aliases finds added paths that fold to the same as a neighbour's.
 func (b *baseWalk) aliases(s step, added []string, p *promotion.Pipeline) error {
-	directories := map[string]bool{}
-	for _, path := range added {
-		for i := strings.LastIndexByte(path, '/'); i >= 0; i = strings.LastIndexByte(path[:i], '/') {
-			directories[path[:i]] = true
-		}
-		directories[""] = true
-	}
-	for _, dir := range slices.Sorted(maps.Keys(directories)) {
+	for _, dir := range disguise.Directories(added) {
 		at := entry{mode: modeTree, id: s.after.tree}
-		prefix := ""
 		if dir != "" {
 			var err error
 			if at, err = b.lookup(s.after.tree, dir); err != nil {
 				return err
 			}
-			prefix = dir + "/"
 		}
 		if at.mode != modeTree {
 			continue
@@ -81,75 +62,18 @@ func (b *baseWalk) aliases(s step, added []string, p *promotion.Pipeline) error 
 		if err != nil {
 			return err
 		}
-		for _, twins := range foldedTwins(entries) {
-			touched := slices.ContainsFunc(added, func(path string) bool {
-				return slices.ContainsFunc(twins[:], func(name string) bool { return path == prefix+name || strings.HasPrefix(path, prefix+name+"/") })
+		names := make([]string, len(entries))
+		for i, e := range entries {
+			names[i] = e.name
+		}
+		for _, twins := range disguise.Twins(dir, names, added) {
+			b.find(Finding{
+				Code: PathAlias, Object: s.after.id.String(), Environment: environmentName(twins[0], p), Expected: "paths that differ on every file system",
+				Found: clip(twins[1] + " beside " + twins[0]),
 			})
-			if touched {
-				b.find(Finding{
-					Code: PathAlias, Object: s.after.id.String(), Environment: environmentName(prefix+twins[0], p), Expected: "paths that differ on every file system",
-					Found: clip(fmt.Sprintf("%s%s beside %s%s", prefix, twins[1], prefix, twins[0])),
-				})
-			}
 		}
 	}
 	return nil
-}
-
-// foldedTwins are the names of a directory that fold to an earlier one.
-func foldedTwins(entries []entry) (twins [][2]string) {
-	seen := make(map[string]string, len(entries))
-	for _, e := range entries {
-		f := fold(e.name)
-		if other, there := seen[f]; there {
-			twins = append(twins, [2]string{other, e.name})
-			continue
-		}
-		seen[f] = e.name
-	}
-	return twins
-}
-
-// fold is a path as file systems may see it that don't tell upper from lower
-// case, composed from decomposed letters, or a name from one with dots or blanks
-// behind it.
-func fold(path string) string {
-	if plain(path) {
-		return path
-	}
-	parts := strings.Split(norm.NFC.String(strings.ToLower(path)), "/")
-	for i, part := range parts {
-		parts[i] = strings.TrimRight(part, ". ")
-	}
-	return strings.Join(parts, "/")
-}
-
-// plain reports whether a path is only of a-z, 0-9, -, _ and /, and of dots and
-// blanks that stand before one of these: it folds to itself.
-func plain(path string) bool {
-	for i := range len(path) {
-		c := path[i]
-		switch {
-		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '-', c == '_', c == '/':
-		case (c == '.' || c == ' ') && i+1 < len(path) && path[i+1] != '/' && path[i+1] != '.' && path[i+1] != ' ':
-		default:
-			return false
-		}
-	}
-	return true
-}
-
-// nearEnvironment reports whether a path is under an environment, above it, or
-// would be one of these on some file system.
-func nearEnvironment(path string, p *promotion.Pipeline) bool {
-	folded := fold(path)
-	return slices.ContainsFunc(p.Environments, func(e promotion.EnvironmentSpec) bool {
-		near := promotion.EnvironmentSpec{Path: fold(e.Path)}
-		for _, p := range e.Paths {
-			near.Paths = append(near.Paths, fold(p))
-		}
-		return near.Near(folded)
-	})
 }
 
 // environmentName is the environment that a path is under, or nothing.

@@ -108,6 +108,11 @@ func (p *pass) ordinaryCheck(pr *promotion.PullRequestState) {
 			notes = append(notes, fmt.Sprintf("%s is quarantined since %s: %s", prose.Code(d.Short(), 32), prose.Time(rec.IssuedAt), prose.Text(rec.Reason, 512)))
 		}
 		notes = append(notes, "Take it out, or lift the quarantine with `/unquarantine`.")
+	case len(im.Disguised) > 0:
+		c.Conclusion, c.Title = "failure", fmt.Sprintf("%d path(s) that would break the record", len(im.Disguised))
+		for _, problem := range im.Disguised {
+			notes = append(notes, fmt.Sprintf("%s %s", prose.Code(problem.Path, 256), prose.Text(problem.Text, 600)))
+		}
 	case len(im.Problems) > 0:
 		c.Conclusion, c.Title = "failure", fmt.Sprintf("%d error(s) in configuration or manifests", len(im.Problems))
 		for _, problem := range im.Problems {

@@ -26,6 +26,11 @@ func TestTheCheckOfOrdinaryPullRequests(t *testing.T) {
 			"failure", "1 error(s) in configuration or manifests",
 			[]string{"`rung.yaml:3:7` unknown field &lt;soack&gt;, did you mean @\u2060soak?"},
 		},
+		"a link": {
+			promotion.Impact{Disguised: []promotion.PathProblem{{Path: "environments/prod/`more`.yaml", Text: "is a symbolic link under an environment: put <b>plain</b> files there"}}},
+			"failure", "1 path(s) that would break the record",
+			[]string{"environments/prod/", "is a symbolic link under an environment: put &lt;b&gt;plain&lt;/b&gt; files there"},
+		},
 		"configuration": {
 			promotion.Impact{Governs: true, Summary: []string{"prod: soak 1h0m0s → 0s"}},
 			"success", "Changes configuration, no promotion",

@@ -19,6 +19,10 @@ type Push struct {
 	Message string            `json:"message,omitempty"`
 	Files   map[string]string `json:"files,omitempty"`
 	Delete  []string          `json:"delete,omitempty"`
+	// Links are symbolic links with what they point to, Submodules the commits of
+	// other repositories, both by path.
+	Links      map[string]string `json:"links,omitempty"`
+	Submodules map[string]string `json:"submodules,omitempty"`
 	// From is the commit to build on; with one that is not the branch's tip
 	// the branch is forced.
 	From string `json:"from,omitempty"`
@@ -48,7 +52,7 @@ func (s *Server) PushFiles(ctx context.Context, p Push) (string, error) {
 	if p.From != "" {
 		parent = p.From
 	}
-	sha, err := s.commitFiles(ctx, r, who, parent, CommitSeed{Message: p.Message, Files: p.Files, Delete: p.Delete})
+	sha, err := s.commitFiles(ctx, r, who, parent, CommitSeed{Message: p.Message, Files: p.Files, Delete: p.Delete, Links: p.Links, Submodules: p.Submodules})
 	if err != nil {
 		return "", err
 	}

@@ -200,6 +200,16 @@ func (s *Server) commitFiles(ctx context.Context, r *repo, who *account, parent 
 			edits[path] = edit{Mode: "100755", ID: id}
 		}
 	}
+	for path, target := range c.Links {
+		id, err := r.git.WriteObject(ctx, "blob", []byte(target))
+		if err != nil {
+			return "", err
+		}
+		edits[path] = edit{Mode: "120000", ID: id}
+	}
+	for path, id := range c.Submodules {
+		edits[path] = edit{Mode: "160000", ID: id}
+	}
 	for _, path := range c.Delete {
 		edits[path] = edit{}
 	}

@@ -38,6 +38,9 @@ type CommitSeed struct {
 	// Files are written, by path. Delete are removed.
 	Files  map[string]string
 	Delete []string
+	// Links are symbolic links with what they point to, Submodules the commits of
+	// other repositories, both by path.
+	Links, Submodules map[string]string
 }
 
 var repoName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+$`)

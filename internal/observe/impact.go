@@ -86,6 +86,9 @@ func (p *pass) impact(ctx context.Context, pr *promotion.PullRequestState) (*pro
 	if im.Problems, err = p.unreadable(ctx, touched); err != nil {
 		return nil, err
 	}
+	if im.Disguised, err = p.disguised(ctx, head.Tree, diff); err != nil {
+		return nil, err
+	}
 	if im.Governs {
 		return im, p.governance(ctx, head.Tree, im)
 	}

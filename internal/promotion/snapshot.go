@@ -321,8 +321,17 @@ type Impact struct {
 	Governs  bool            `json:"governs,omitempty"`
 	Problems []ConfigProblem `json:"problems,omitempty"`
 	Summary  []string        `json:"summary,omitempty"`
+	// Disguised are paths under an environment that are read otherwise than they
+	// look: links, submodules, names that differ only in case.
+	Disguised []PathProblem `json:"disguised,omitempty"`
 	// Error says why it could not be examined.
 	Error string `json:"error,omitempty"`
+}
+
+// PathProblem says what is wrong with a path.
+type PathProblem struct {
+	Path string `json:"path"`
+	Text string `json:"text"`
 }
 
 // Availability is what a registry serves of an artifact.
