@@ -71,6 +71,9 @@ func (in *inside) view(ctx context.Context) (promotion.View, error) {
 }
 
 func (in *inside) idle(ctx context.Context) (bool, error) {
+	if !in.app.Looked() {
+		return false, nil
+	}
 	stats, err := in.app.Queue().Stats(ctx)
 	if err != nil || stats.Received+stats.Failed+stats.Hints+stats.InFlight > 0 {
 		return false, err

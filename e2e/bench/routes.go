@@ -37,9 +37,9 @@ var routes = []route{
 	{"POST /graphql", "graphql", step},
 
 	{"GET /repos/{owner}/{repo}", "GET repo", reading},
-	{"GET /repos/{owner}/{repo}/branches/{branch...}", "GET branch", reading},
-	{"GET /repos/{owner}/{repo}/branches/{branch...}/protection", "GET protection", reading},
-	{"GET /repos/{owner}/{repo}/rules/branches/{branch...}", "GET rules", reading},
+	{"GET /repos/{owner}/{repo}/branches/{branch...}", "GET branch", reading | start},
+	{"GET /repos/{owner}/{repo}/branches/{branch...}/protection", "GET protection", reading | start},
+	{"GET /repos/{owner}/{repo}/rules/branches/{branch...}", "GET rules", reading | start},
 	{"GET /repos/{owner}/{repo}/pulls", "GET pulls", reading},
 	{"GET /repos/{owner}/{repo}/pulls/{number}", "GET pull", reading},
 	{"GET /repos/{owner}/{repo}/pulls/{number}/reviews", "GET reviews", reading},
@@ -61,6 +61,9 @@ var routes = []route{
 	{"GET /users/{login}", "GET user", start},
 	{"GET /app/hook/deliveries", "GET deliveries", start},
 	{"GET /app/hook/deliveries/{delivery}", "GET delivery", start},
+	{"GET /rate_limit", "GET rate limit", start},
+	{"GET /app/hook/config", "GET hook", start},
+	{"GET /repos/{owner}/{repo}/rulesets/{ruleset}", "GET ruleset", start},
 	{"POST (no GraphQL)", "graphql refused", start},
 }
 

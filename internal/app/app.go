@@ -21,6 +21,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -100,6 +101,7 @@ type App struct {
 	listener   net.Listener
 	ready      atomic.Bool
 	swept      atomic.Bool
+	looked     atomic.Bool
 	closers    []func() error
 }
 
@@ -152,7 +154,7 @@ func (a *App) openForge(ctx context.Context) error {
 	}
 	var err error
 	if a.self, err = a.forge.Self(ctx); err != nil {
-		return fmt.Errorf("ask GitHub who this App is: %w", err)
+		return fmt.Errorf("ask GitHub who this App is (rung doctor looks closer): %w", err)
 	}
 	return nil
 }
@@ -306,13 +308,11 @@ func (a *App) Run(ctx context.Context) error {
 		a.log.Info().Str("listen", a.Addr()).Str("app", a.self.Slug).Str("key", a.key.Public().Fingerprint()).Msg("rung serves")
 		a.sayRoot()
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		a.Sweep(ctx)
-	}()
+	var beside sync.WaitGroup
+	beside.Go(func() { a.Sweep(ctx) })
+	beside.Go(func() { a.watch(ctx) })
 	a.reconciler.Run(ctx)
-	<-done
+	beside.Wait()
 	if a.server != nil {
 		stop, end := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer end()

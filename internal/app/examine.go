@@ -93,7 +93,7 @@ func SettingsProblems(err error) []string {
 	return out
 }
 
-// examineApp knocks at GitHub and asks who the App is.
+// examineApp makes the adapter to GitHub, and asks who the App is.
 func (a *App) examineApp(ctx context.Context, f *doctor.Facts) doctor.Seen[forge.Registration] {
 	if a.settings.GitHubAppID == 0 || a.settings.GitHubPrivateKey.Empty() {
 		return doctor.Seen[forge.Registration]{} // the settings say so
@@ -102,6 +102,11 @@ func (a *App) examineApp(ctx context.Context, f *doctor.Facts) doctor.Seen[forge
 		f.Settings = append(f.Settings, "RUNG_GITHUB_PRIVATE_KEY: "+strings.TrimPrefix(err.Error(), "forge: ")+": set it, or RUNG_GITHUB_PRIVATE_KEY_FILE, to the key that the App's settings page made")
 		return doctor.Seen[forge.Registration]{}
 	}
+	return a.askWhoItIs(ctx, f)
+}
+
+// askWhoItIs knocks at GitHub and asks who the App is.
+func (a *App) askWhoItIs(ctx context.Context, f *doctor.Facts) doctor.Seen[forge.Registration] {
 	if f.GitHub = doctor.See(a.forge.Knock(ctx)); f.GitHub.Problem != "" || !f.GitHub.Value.GitHub {
 		return doctor.Seen[forge.Registration]{}
 	}

@@ -95,6 +95,18 @@ func (r *routes) repository(key queue.Key) (promotion.Repository, bool) {
 	return promotion.Repository{}, false
 }
 
+// allLooked reports whether a pass has read every repository that there is.
+func (r *routes) allLooked() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, route := range r.repos {
+		if !route.looked {
+			return false
+		}
+	}
+	return r.listed
+}
+
 func (r *routes) all() []promotion.Repository {
 	r.mu.Lock()
 	defer r.mu.Unlock()

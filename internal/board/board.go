@@ -77,7 +77,7 @@ func fingerprint(data []byte) string {
 	return hex.EncodeToString(sum[:6])
 }
 
-// New returns a Board that serves GET and HEAD of /, /r/{owner}/{name} and
+// New returns a Board that serves GET and HEAD of /, /r/{owner}/{name}, /doctor and
 // /board.css.
 func New(c Config) *Board {
 	if c.Now == nil {
@@ -86,6 +86,7 @@ func New(c Config) *Board {
 	b := &Board{c: c, mux: http.NewServeMux()}
 	b.mux.HandleFunc("GET /{$}", b.all)
 	b.mux.HandleFunc("GET /r/{owner}/{name}", b.one)
+	b.mux.HandleFunc("GET /doctor", b.doctor)
 	b.mux.HandleFunc("GET /board.css", serveStyle)
 	b.mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
 		b.send(w, r, http.StatusNotFound, page{Title: "Not found", Problem: "There is no such page on this board."})
@@ -127,6 +128,11 @@ func (b *Board) all(w http.ResponseWriter, r *http.Request) {
 	}
 	if len(p.Repositories) > maxWhole {
 		p.Listed, p.Repositories = p.Repositories, nil
+	}
+	var err error
+	if p.Health, err = b.examined(r.Context()); err != nil {
+		b.c.Log.Error().Err(err).Msg("the board could not read the doctor's report")
+		p.Health = &checkup{Broken: "the doctor's last look could not be read; rung's log says why"}
 	}
 	b.send(w, r, http.StatusOK, p)
 }

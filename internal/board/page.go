@@ -25,6 +25,8 @@ type page struct {
 	// Alone is true on the page of one repository.
 	Alone                              bool
 	Repositories, Listed, Unconfigured []repository
+	// Health is the doctor's last look in one line, Checkup the whole of it.
+	Health, Checkup *checkup
 }
 
 // repository is one repository as the page shows it.

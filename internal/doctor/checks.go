@@ -163,7 +163,7 @@ var checks = []Check{
 		Fix:     "`rung validate`, and `rung policy test` with their cases.",
 	},
 	{
-		ID: "ledger", Title: "Ledger", Group: GroupRepository, About: "repository",
+		ID: "ledger", Title: "Ledger", Group: GroupRepository, About: "repository", Deep: true,
 		Meaning: "The branch `rung/ledger` can be trusted, and rung.yaml names its first commit, so that nobody can put another in its place.",
 		Fix:     "Merge rung's pull request that names the ledger. Where it is lost or another one: [operations.md](operations.md).",
 	},

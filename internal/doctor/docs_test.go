@@ -36,6 +36,9 @@ can't be seen is never ok: it is a failure or a warning that says why, or, where
 Exit codes: 0 nothing fails, 1 something does, 2 nothing that was seen fails, but something that rung needs could not be seen (or the command line is wrong).
 ` + "`--json`" + ` prints the report in the form of [doctor.schema.json](doctor.schema.json); the ids below and that form are promises.
 
+` + "`rung serve`" + ` takes the same look by itself when it has started, and every hour: it logs what does not hold, and the board shows the last look and its age at
+` + "`/doctor`" + `. It leaves out what is marked *closely* below, because that costs much to see, and looks at no more than twenty repositories.
+
 <!-- Generated from internal/doctor/checks.go by go generate ./internal/doctor -->
 `
 

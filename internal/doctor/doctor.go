@@ -52,6 +52,13 @@ type Line struct {
 // Format is the version of the report's form.
 const Format = 1
 
+// ViewName and ViewKey are under which the last look of rung serve is kept beside the
+// queue, for the board.
+const (
+	ViewName = "doctor"
+	ViewKey  = "doctor"
+)
+
 // Report is what rung doctor found.
 type Report struct {
 	// Format is the version of this form: 1.

@@ -46,7 +46,9 @@ func (j *judge) repository(r *Repository) {
 		return
 	}
 	j.policies(r)
-	j.ledger(r)
+	if !j.f.Brief {
+		j.ledger(r)
+	}
 	j.ledgerBranch(r)
 	j.promotionBranches(r)
 	j.requiredCheck(r)
