@@ -44,6 +44,7 @@ type Forge interface {
 	AddComment(ctx context.Context, repo promotion.Repository, issue int, n forge.NewComment) (int64, error)
 	MakeCommit(ctx context.Context, repo promotion.Repository, n forge.NewCommit) (promotion.Hash, error)
 	React(ctx context.Context, repo promotion.Repository, comment int64, reaction string) error
+	Lacking(ctx context.Context, name, level string) *forge.ForbiddenError
 }
 
 // Git is what act does in the repository. *gitrepo.Remote is one.
@@ -104,8 +105,12 @@ func (a *Actor) Do(ctx context.Context, s *promotion.Snapshot, plan *promotion.P
 	}
 	for _, step := range []func(context.Context) error{d.push, d.onboard, d.reopen, d.open, d.check, d.merge, d.answer} {
 		if err := step(ctx); err != nil {
+			d.tell(ctx, err)
 			return d.res, err
 		}
+	}
+	if len(d.res.Refused) == 0 {
+		d.granted()
 	}
 	return d.res, nil
 }
@@ -305,11 +310,18 @@ func (d *doing) merge(ctx context.Context) error {
 		t := ledger.Trailers{Groups: []ledger.TrailerGroup{ledger.GroupOf(r, "")}, Ledger: d.commits[m.Record]}
 		commit, err := d.Forge.Merge(ctx, d.s.Repository, m.Number, m.Head, m.Method, m.Title, t.String())
 		var refused *forge.RefusedError
+		var denied *forge.ForbiddenError
+		lacks := errors.As(err, &denied) && len(denied.Missing) > 0
 		switch {
-		case errors.As(err, &refused), errors.Is(err, forge.ErrNotMergeable):
+		case lacks, errors.As(err, &refused), errors.Is(err, forge.ErrNotMergeable):
 			text := err.Error()
 			if refused != nil {
 				text = refused.Message
+			}
+			if lacks {
+				// The check is green and stays so: a comment says it.
+				text = denied.Sentence()
+				d.tellComment(ctx, subject{m.Pair, m.Number, m.Head}, denied)
 			}
 			d.res.Refused[m.Pair] = promotion.Refusal{Head: m.Head, Base: d.s.Base.Head, Text: text}
 			d.log.Warn().Str("environment", string(m.Pair.Environment)).Int("pull", m.Number).Str("text", text).Msg("the forge refused to merge")

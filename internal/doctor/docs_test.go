@@ -39,6 +39,9 @@ Exit codes: 0 nothing fails, 1 something does, 2 nothing that was seen fails, bu
 ` + "`rung serve`" + ` takes the same look by itself when it has started, and every hour: it logs what does not hold, and the board shows the last look and its age at
 ` + "`/doctor`" + `. It leaves out what is marked *closely* below, because that costs much to see, and looks at no more than twenty repositories.
 
+When GitHub refuses rung a write for lack of a permission, that is also said on the pull request that it hurts: in its check, or in a comment where checks are what is
+missing.
+
 <!-- Generated from internal/doctor/checks.go by go generate ./internal/doctor -->
 `
 

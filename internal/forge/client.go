@@ -38,7 +38,7 @@ func newClient(a *App, installation int64) *Client {
 		app: a, installation: installation, tokens: newTokens(a, installation),
 		limits: newLimits(a.config.Now, pace), access: NewAccessCache(time.Minute, a.config.Now), without: map[string]bool{},
 	}
-	authorised := &installationAuth{tokens: c.tokens, next: a.wire()}
+	authorised := &refusals{client: c, next: &installationAuth{tokens: c.tokens, next: a.wire()}}
 	c.http = a.httpClient(&limiter{limits: c.limits, next: newRevalidator(authorised)})
 	c.rest = a.restClient(c.http)
 	return c

@@ -54,10 +54,35 @@ func (e *RateLimitedError) Error() string {
 }
 
 // ForbiddenError says that the App's credentials or permissions were refused.
-type ForbiddenError struct{ Message string }
+type ForbiddenError struct {
+	Message string
+	// Missing are the permissions that it would take and the owner has not granted, as
+	// "checks: write"; none where that is not the reason, or not known.
+	Missing []string
+	// Account is the owner, Page where the owner grants them; empty: not known.
+	Account, Page string
+}
 
-// Error is GitHub's own message.
-func (e *ForbiddenError) Error() string { return "GitHub refuses: " + e.Message }
+// Error is GitHub's own message, and what is missing.
+func (e *ForbiddenError) Error() string {
+	if len(e.Missing) == 0 {
+		return "GitHub refuses: " + e.Message
+	}
+	return "GitHub refuses: " + e.Message + ": " + e.Sentence()
+}
+
+// Sentence says what is missing, and who grants it where.
+func (e *ForbiddenError) Sentence() string {
+	owner := "an owner of the account"
+	if e.Account != "" {
+		owner = "an owner of " + e.Account
+	}
+	text := "the App lacks the permission " + strings.Join(e.Missing, " and ") + "; " + owner + " grants it"
+	if e.Page != "" {
+		text += " at " + e.Page
+	}
+	return text + ", or, if nothing waits there to be accepted, the App has to ask for it first (rung doctor says where)"
+}
 
 // RefusedError is a terminal answer: it will be the same until a person or a
 // setting changes something.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -138,4 +139,28 @@ func TestGuardsOfClassicProtection(t *testing.T) {
 	}
 	guardOf(t, g, forge.RuleSignatures)
 	guardOf(t, g, forge.RuleNoForce)
+}
+
+// A refusal names the permission that is missing, who grants it and where.
+func TestARefusalNamesThePermission(t *testing.T) {
+	e := newEmulated(t)
+	_, err := e.app.Installations(t.Context())
+	e.ok(err)
+	few := githubemu.DefaultPermissions()
+	delete(few, "checks")
+	few["contents"] = "read"
+	e.ok(e.s.SetPermissions("acme", few))
+	e.advance(2 * time.Hour) // a new token
+	_, err = e.client.SetCheck(t.Context(), e.repo, forge.Check{Name: "rung", Head: e.head, Conclusion: "success", Title: "t", Summary: "s"}, 0)
+	var denied *forge.ForbiddenError
+	if !errors.As(err, &denied) || !slices.Equal(denied.Missing, []string{"checks: write"}) || denied.Account != "acme" ||
+		!strings.Contains(err.Error(), "lacks the permission checks: write; an owner of acme grants it at http://github.acme.example/organizations/acme/settings/installations/") {
+		t.Errorf("%v, %+v", err, denied)
+	}
+	if denied = e.client.Lacking(t.Context(), "contents", "write"); denied == nil || !slices.Equal(denied.Missing, []string{"contents: write"}) {
+		t.Errorf("%+v", denied)
+	}
+	if denied = e.client.Lacking(t.Context(), "issues", "write"); denied != nil {
+		t.Errorf("%+v", denied)
+	}
 }

@@ -55,6 +55,8 @@ type App struct {
 	mu      sync.Mutex
 	clients map[int64]*Client
 	self    *Self
+	// owners are the installations as they were last listed.
+	owners map[int64]Installation
 }
 
 // Self is the App's own identity.
@@ -91,7 +93,7 @@ func New(c Config) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &App{config: c, api: api, graphql: c.GraphQLURL, key: key, counter: &Counter{}, clients: map[int64]*Client{}}
+	a := &App{config: c, api: api, graphql: c.GraphQLURL, key: key, counter: &Counter{}, clients: map[int64]*Client{}, owners: map[int64]Installation{}}
 	limits := newLimits(c.Now, Pace{})
 	a.http = a.httpClient(&limiter{limits: limits, next: &appAuth{app: a, next: a.wire()}})
 	a.rest = a.restClient(a.http)

@@ -65,11 +65,28 @@ func (a *App) Installations(ctx context.Context) ([]Installation, error) {
 			})
 		}
 		if resp.NextPage == 0 {
+			a.remember(all)
 			return all, nil
 		}
 		number = resp.NextPage
 	}
 	return nil, tooLong(op)
+}
+
+// remember keeps who the owners are, and where they grant permissions.
+func (a *App) remember(all []Installation) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, i := range all {
+		a.owners[i.ID] = i
+	}
+}
+
+// owner is an installation as it was last listed.
+func (a *App) owner(installation int64) Installation {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.owners[installation]
 }
 
 // ErrTooMany is for a list that is longer than is read.
