@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"github.com/rungbot/rung/internal/doctor"
 	"github.com/rungbot/rung/internal/promotion"
 	"github.com/rungbot/rung/internal/queue"
@@ -74,15 +72,11 @@ func (a *App) Look(ctx context.Context) doctor.Report {
 // say logs what does not hold.
 func (a *App) say(r *doctor.Report) {
 	for _, l := range r.Lines {
-		level := zerolog.DebugLevel
-		switch l.Status {
-		case doctor.Failure:
-			level = zerolog.ErrorLevel
-		case doctor.Warning:
-			level = zerolog.WarnLevel
-		case doctor.OK:
+		e := a.log.Debug()
+		if l.Status != doctor.OK {
+			e = a.log.Warn() // nothing of rung's own failed
 		}
-		e := a.log.WithLevel(level).Str("line", l.ID)
+		e = e.Str("line", l.ID).Str("status", string(l.Status))
 		if l.Subject != "" {
 			e = e.Str("about", l.Subject)
 		}

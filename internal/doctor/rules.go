@@ -137,10 +137,12 @@ func also(stops []stop, but int) string {
 }
 
 // stops is what one rule of the base branch does to a merge into an environment. What
-// gate rules judges is judged alike here: it knows no bypass list, so that one does not
-// help against these.
+// gate rules judges is judged alike here.
 func (j *judge) stops(g *forge.Guard, r *Repository, e *promotion.EnvironmentSpec) (stop, bool) {
 	base := r.Base
+	if g.Passes() && g.Rule != forge.RuleChecks { // rung waits for checks all the same
+		return stop{}, false
+	}
 	switch g.Rule {
 	case forge.RulePullRequest:
 		return reviews(g, r, e)
@@ -165,19 +167,19 @@ func (j *judge) stops(g *forge.Guard, r *Repository, e *promotion.EnvironmentSpe
 		return stop{
 			text: fmt.Sprintf("%s lets only those on its bypass list change %s, and the App is not among them", where(g), base), hard: true,
 			fix: "put the App in the bypass list of that rule, for pull requests",
-		}, !passes(g) && g.Bypass != forge.BypassPulls
+		}, true
 	case forge.RuleConversations, forge.RuleDeployments, "workflows", "code_scanning", "code_quality", "copilot_code_review":
 		return stop{
 			text: fmt.Sprintf("%s has the rule %s on %s, which a promotion may have to wait for", where(g), g.Rule, base),
 			fix:  "see that it is fulfilled on promotions' pull requests, or exclude rung's",
-		}, !passes(g) && g.Bypass != forge.BypassPulls
+		}, true
 	case forge.RuleNoForce, forge.RuleDeletion, forge.RuleCreation, "branch_name_pattern", "tag_name_pattern":
 		return stop{}, false
 	}
 	return stop{
 		text: fmt.Sprintf("%s has the rule %s on %s, of which it is not known whether it stops promotions", where(g), g.Rule, base),
 		fix:  "try it with a promotion into the first environment, or put the App in the bypass list of that rule",
-	}, !passes(g) && g.Bypass != forge.BypassPulls
+	}, true
 }
 
 // reviews is a rule that wants reviews, or leaves some merge methods only.
@@ -210,14 +212,14 @@ func (j *judge) checks(g *forge.Guard, r *Repository) (stop, bool) {
 			return stop{
 				text: fmt.Sprintf("%s wants the check rung from another App (number %d)", where(g), c.App), hard: true,
 				fix: fmt.Sprintf("choose the App number %d as the source of the check rung", j.f.AppID),
-			}, !passes(g)
+			}, true
 		}
 	}
 	if g.Strict && len(g.Checks) > 0 {
 		return stop{
 			text: fmt.Sprintf("%s wants branches up to date with %s, so that a promotion waits for somebody's Update branch when another lands first", where(g), r.Base),
 			fix:  "untick Require branches to be up to date before merging: rung judges each promotion on the newest base anyway",
-		}, !passes(g) && g.Bypass != forge.BypassPulls
+		}, true
 	}
 	return stop{}, false
 }

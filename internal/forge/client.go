@@ -27,6 +27,8 @@ type Client struct {
 	restOnly time.Time
 	// without are optional GraphQL fields that the server does not know.
 	without map[string]bool
+	// bypass is which rules let the App pass, by branch.
+	bypass map[string]bypassEntry
 }
 
 func newClient(a *App, installation int64) *Client {
@@ -36,7 +38,7 @@ func newClient(a *App, installation int64) *Client {
 	}
 	c := &Client{
 		app: a, installation: installation, tokens: newTokens(a, installation),
-		limits: newLimits(a.config.Now, pace), access: NewAccessCache(time.Minute, a.config.Now), without: map[string]bool{},
+		limits: newLimits(a.config.Now, pace), access: NewAccessCache(time.Minute, a.config.Now), without: map[string]bool{}, bypass: map[string]bypassEntry{},
 	}
 	authorised := &refusals{client: c, next: &installationAuth{tokens: c.tokens, next: a.wire()}}
 	c.http = a.httpClient(&limiter{limits: c.limits, next: newRevalidator(authorised)})

@@ -164,3 +164,68 @@ func TestARefusalNamesThePermission(t *testing.T) {
 		t.Errorf("%+v", denied)
 	}
 }
+
+// A rule that lets the App pass does not stop it, by GraphQL and over REST alike; the
+// checks that it wants stay, and what GitHub does not tell stands.
+func TestARuleThatLetsTheAppPassStopsNothing(t *testing.T) {
+	e := newEmulated(t)
+	rule := githubemu.Ruleset{
+		Name: "main", Branches: []string{"main"}, RequiredReviews: 2, SignedCommits: true, LinearHistory: true, Methods: []string{"squash"},
+		RequiredChecks: []githubemu.RequiredCheck{{Context: "rung", AppID: appID}}, Bypass: []githubemu.Bypass{{App: "rung", PullRequestOnly: true}},
+	}
+	read := func(graphQL bool) promotion.BranchRules {
+		e.s.SetGraphQL(graphQL)
+		state, err := e.app.Installation(e.client.ID()).Read(t.Context(), forge.Query{Repository: e.repo, Base: "main"})
+		e.ok(err)
+		e.advance(10 * time.Minute) // whatever was remembered is asked again
+		return state.Rules
+	}
+	for _, graphQL := range []bool{true, false} {
+		rule.Bypass = []githubemu.Bypass{{App: "rung", PullRequestOnly: true}}
+		e.ok(e.s.SetRules(shop, rule))
+		if r := read(graphQL); !r.Known || r.RequiredReviews != 0 || r.SignedCommits || r.LinearHistory || len(r.Methods) != 3 || !r.Pins("rung", appID) {
+			t.Errorf("GraphQL %t, it passes: %+v", graphQL, r)
+		}
+		e.ok(e.s.SetRules(shop, rule, githubemu.Ruleset{Name: "reviews", Branches: []string{"main"}, RequiredReviews: 1}))
+		if r := read(graphQL); r.RequiredReviews != 1 || r.SignedCommits {
+			t.Errorf("GraphQL %t, another rule stands: %+v", graphQL, r)
+		}
+		rule.Bypass = []githubemu.Bypass{{Person: "ann"}}
+		e.ok(e.s.SetRules(shop, rule))
+		if r := read(graphQL); r.RequiredReviews != 2 || !r.SignedCommits || !r.LinearHistory || !slices.Equal(r.Methods, []string{"squash"}) {
+			t.Errorf("GraphQL %t, somebody else passes: %+v", graphQL, r)
+		}
+	}
+}
+
+// Which rules let the App pass is asked only where one could stop it, and not each time.
+func TestWhoPassesIsAskedSeldom(t *testing.T) {
+	e := newEmulated(t)
+	asked := func() int {
+		e.t.Helper()
+		n := 0
+		for route, count := range e.app.Counts() {
+			if strings.Contains(route.Class, "rulesets") {
+				n += int(count)
+			}
+		}
+		return n
+	}
+	e.ok(e.s.SetRules(shop, githubemu.Ruleset{Name: "checks", Branches: []string{"main"}, RequiredChecks: []githubemu.RequiredCheck{{Context: "rung", AppID: appID}}}))
+	e.read()
+	if n := asked(); n != 0 {
+		t.Errorf("asked %d times where no rule could stop it", n)
+	}
+	e.ok(e.s.SetRules(shop, githubemu.Ruleset{Name: "reviews", Branches: []string{"main"}, RequiredReviews: 1}))
+	for range 3 {
+		e.read()
+	}
+	if n := asked(); n != 1 {
+		t.Errorf("asked %d times within a minute", n)
+	}
+	e.advance(2 * time.Minute)
+	e.read()
+	if n := asked(); n != 2 {
+		t.Errorf("asked %d times in all", n)
+	}
+}

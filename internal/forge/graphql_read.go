@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/rungbot/rung/internal/promotion"
@@ -71,7 +72,7 @@ func (c *Client) assemble(ctx context.Context, a *assembly, q, part Query, r *re
 		return fmt.Errorf("%w: another repository bears the name now", ErrNotFound)
 	}
 	if first {
-		if err := c.assembleBase(a, q, r); err != nil {
+		if err := c.assembleBase(ctx, a, q, r); err != nil {
 			return err
 		}
 		if q.OpenPullRequests {
@@ -340,7 +341,7 @@ func (x contexts) runs() []run {
 }
 
 // assembleBase reads the repository and the base branch's rules.
-func (c *Client) assembleBase(a *assembly, q Query, r *result) error {
+func (c *Client) assembleBase(ctx context.Context, a *assembly, q Query, r *result) error {
 	var merge, squash, rebase, private bool
 	var fullName, url string
 	var branch *struct {
@@ -386,6 +387,12 @@ func (c *Client) assembleBase(a *assembly, q Query, r *result) error {
 		}
 		a.state.BaseHead = head
 	}
-	a.state.Rules = rulesOf(ref, a.state.Rules.Methods, r.unreadable)
+	allowed := a.state.Rules.Methods
+	a.state.Rules = rulesOf(ref, slices.Clone(allowed), r.unreadable, nil, false)
+	if stops(a.state.Rules, len(allowed)) {
+		if guards, ok := c.whoPasses(ctx, a.state.Repository, q.Base, ref.Rules.kinds()); ok {
+			a.state.Rules = rulesOf(ref, allowed, r.unreadable, guards, true)
+		}
+	}
 	return nil
 }

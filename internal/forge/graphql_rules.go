@@ -2,6 +2,7 @@ package forge
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/rungbot/rung/internal/promotion"
 )
@@ -47,10 +48,23 @@ type (
 	}
 )
 
+// kinds are the kinds of the rules.
+func (r *rulesConnection) kinds() []string {
+	if r == nil {
+		return nil
+	}
+	kinds := make([]string, len(r.Nodes))
+	for i, n := range r.Nodes {
+		kinds[i] = n.Type
+	}
+	return kinds
+}
+
 // rulesOf joins branch protection and rulesets. Protection that only
 // administrators may see is replaced by the part of it that everybody may; the
-// rules are known when one of the two and the rulesets could be read.
-func rulesOf(ref *refNode, allowed []string, unreadable map[string]bool) promotion.BranchRules {
+// rules are known when one of the two and the rulesets could be read. guards are the
+// rules of rulesets with who passes them, where that was asked.
+func rulesOf(ref *refNode, allowed []string, unreadable map[string]bool, guards []Guard, asked bool) promotion.BranchRules {
 	b := &rulesBuilder{rules: promotion.BranchRules{Methods: allowed}}
 	b.rules.Known = (!unreadable["branchProtectionRule"] || ref.Update != nil) && !unreadable["rules"]
 	if p := ref.Protection; p != nil {
@@ -79,7 +93,11 @@ func rulesOf(ref *refNode, allowed []string, unreadable map[string]bool) promoti
 		return b.done()
 	}
 	b.rules.Known = b.rules.Known && !ref.Rules.PageInfo.HasNextPage
+	b.guards(guards)
 	for _, n := range ref.Rules.Nodes {
+		if kind := strings.ToLower(n.Type); asked && slices.Contains(bypassable, kind) {
+			continue // guards say it
+		}
 		switch n.Type {
 		case "REQUIRED_SIGNATURES":
 			b.rules.SignedCommits = true

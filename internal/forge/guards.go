@@ -59,6 +59,11 @@ type Guards struct {
 	Hidden bool
 }
 
+// Passes reports whether the App is let past it when it merges a pull request.
+func (g *Guard) Passes() bool {
+	return g.Bypass == BypassAlways || g.Bypass == BypassExempt || g.Bypass == BypassPulls
+}
+
 // ruleShape is one rule as the API lists it for a branch.
 type ruleShape struct {
 	Type       string `json:"type"`
@@ -81,8 +86,21 @@ type ruleShape struct {
 // branch is, and those of classic protection, as far as the App may see them.
 func (c *Client) Guards(ctx context.Context, repo promotion.Repository, branch string) (Guards, error) {
 	op := fmt.Sprintf("read the rules of %s in %s", branch, repo.FullName())
-	var out Guards
-	root := fmt.Sprintf("repos/%s/%s", repo.Owner, repo.Name)
+	rules, err := c.rulesetGuards(ctx, repo, branch)
+	if err != nil {
+		return Guards{}, translate(op, false, repo, err)
+	}
+	out := Guards{Rules: rules}
+	if err := c.protectionGuards(ctx, repo, branch, &out); err != nil {
+		return Guards{}, translate(op, false, repo, err)
+	}
+	return out, nil
+}
+
+// rulesetGuards reads the rules of rulesets on a branch.
+func (c *Client) rulesetGuards(ctx context.Context, repo promotion.Repository, branch string) ([]Guard, error) {
+	var out []Guard
+	root := apiRoot(repo)
 	for page := 1; page != 0; {
 		var rules []ruleShape
 		resp, err := c.getPage(ctx, fmt.Sprintf("%s/rules/branches/%s?per_page=100&page=%d", root, url.PathEscape(branch), page), &rules)
@@ -90,22 +108,20 @@ func (c *Client) Guards(ctx context.Context, repo promotion.Repository, branch s
 			break // a server without rulesets
 		}
 		if err != nil {
-			return Guards{}, translate(op, false, repo, err)
+			return nil, err
 		}
 		for i := range rules {
-			out.Rules = append(out.Rules, rules[i].guards()...)
+			out = append(out, rules[i].guards()...)
 		}
 		if page = resp.NextPage; page > listPages {
-			return Guards{}, fmt.Errorf("forge: %s: %w than %d pages: refused rather than cut", op, ErrTooMany, listPages)
+			return nil, fmt.Errorf("%w than %d pages: refused rather than cut", ErrTooMany, listPages)
 		}
 	}
-	if err := c.nameGuards(ctx, root, out.Rules); err != nil {
-		return Guards{}, translate(op, false, repo, err)
-	}
-	if err := c.protectionGuards(ctx, root, repo, branch, &out); err != nil {
-		return Guards{}, translate(op, false, repo, err)
-	}
-	return out, nil
+	return out, c.nameGuards(ctx, root, out)
+}
+
+func apiRoot(repo promotion.Repository) string {
+	return fmt.Sprintf("repos/%s/%s", repo.Owner, repo.Name)
 }
 
 // guards are what one rule asks for.
@@ -189,7 +205,8 @@ func (a *appsShape) bypass(app int64) string {
 }
 
 // protectionGuards adds what classic protection asks for.
-func (c *Client) protectionGuards(ctx context.Context, root string, repo promotion.Repository, branch string, out *Guards) error {
+func (c *Client) protectionGuards(ctx context.Context, repo promotion.Repository, branch string, out *Guards) error {
+	root := apiRoot(repo)
 	var b restBranch
 	if err := c.getJSON(ctx, root+"/branches/"+url.PathEscape(branch), &b); missing(err) {
 		return nil // no such branch, so no classic protection of it that can be read

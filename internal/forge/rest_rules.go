@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 
 	"github.com/rungbot/rung/internal/promotion"
 )
@@ -75,6 +76,7 @@ func (r *restReader) rules(ctx context.Context, base string) error {
 			return err
 		}
 	}
+	var all []restRule
 	for page, opts := 1, "?per_page=100"; page != 0; opts = fmt.Sprintf("?per_page=100&page=%d", page) {
 		var rules []restRule
 		resp, err := r.c.getPage(ctx, r.path("/rules/branches/%s%s", url.PathEscape(base), opts), &rules)
@@ -84,13 +86,28 @@ func (r *restReader) rules(ctx context.Context, base string) error {
 		if err != nil {
 			return err
 		}
-		b.rulesets(rules)
+		all = append(all, rules...)
 		if page = resp.NextPage; page > listPages {
 			b.rules.Known = false
 			break
 		}
 	}
-	s.Rules = b.done()
+	plain := &rulesBuilder{rules: b.rules}
+	plain.rules.Methods, plain.rules.RequiredChecks = slices.Clone(b.rules.Methods), slices.Clone(b.rules.RequiredChecks)
+	plain.rulesets(all)
+	if stops(plain.rules, len(s.Rules.Methods)) {
+		kinds := make([]string, len(all))
+		for i := range all {
+			kinds[i] = all[i].Type
+		}
+		if guards, ok := r.c.whoPasses(ctx, s.Repository, base, kinds); ok {
+			b.guards(guards)
+			b.rulesets(slices.DeleteFunc(all, func(rule restRule) bool { return slices.Contains(bypassable, rule.Type) }))
+			s.Rules = b.done()
+			return nil
+		}
+	}
+	s.Rules = plain.done()
 	return nil
 }
 

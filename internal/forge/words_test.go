@@ -156,7 +156,7 @@ func FuzzGraphQLAnswer(f *testing.F) {
 		}
 		var ref *refNode
 		if r.into("ref", &ref) == nil && ref != nil {
-			rulesOf(ref, []string{"merge"}, r.unreadable)
+			rulesOf(ref, []string{"merge"}, r.unreadable, nil, false)
 		}
 		var commit *commitNode
 		if r.into("c0", &commit) == nil && commit != nil && commit.Rollup != nil {
