@@ -81,6 +81,7 @@ var runs = []struct{ file, language, words, by, test string }{
 	{"README.md", "sh", "bin/rung setup", here, "TestNewcomer"},
 	{"README.md", "sh", "bin/rung serve", here, "TestNewcomer"},
 	{"README.md", "sh", "bin/rung init", here, "TestNewcomer"},
+	{"README.md", "sh", "bin/rung doctor", here, "TestNewcomer"},
 	{"README.md", "sh", "gh api", here, "TestNewcomer"},
 	{"README.md", "yaml", "", "internal/pipeline/readme_test.go", "TestTheReadmesConfigurationLoads"},
 	{"docs/api.md", "sh", "curl", here, "TestNewcomer"},

@@ -54,6 +54,9 @@ func TestNewcomer(t *testing.T) {
 		return strings.Contains(p.Board("/api/v1/state"), `"mode": "observe"`) && strings.Contains(p.Board("/"), "checkout")
 	}, explain)
 
+	if said := n.asks(commands(t, "bin/rung doctor", "README.md")); !strings.Contains(said, "rung can work") {
+		t.Errorf("the doctor finds something:\n%s", said)
+	}
 	n.decides("how far rung may go", func() { n.changes("mode: observe", "mode: merge") })
 	w.Wait("rung has begun its ledger", func() bool { return opened(w, "rung/onboard") }, explain)
 
@@ -127,6 +130,13 @@ func (n *newcomer) types(line string) string {
 	n.Helper()
 	n.counts.commands++
 	return bash(n.T, n.w.Dir, n.place.Replace(line))
+}
+
+// asks types a line where rung runs, with the settings that it runs with.
+func (n *newcomer) asks(line string) string {
+	n.Helper()
+	n.counts.commands++
+	return bash(n.T, n.w.Dir, n.place.Replace(line), "RUNG_DATA="+filepath.Join(n.w.Dir, "data"))
 }
 
 func (n *newcomer) decides(what string, do func()) {
