@@ -79,8 +79,13 @@ var acts = map[string]act{
 	"expire-tokens":    {"expire-tokens: as if an hour had passed", [2]int{0, 0}, doExpireTokens},
 	"rewind":           {"rewind PERSON: force main back by a commit", [2]int{1, 1}, doRewind},
 	"forget-counts":    {"forget-counts: count what is asked of GitHub anew", [2]int{0, 0}, doForgetCounts},
+	"service":          {"service: URL is where rung listens", [2]int{0, 0}, doService},
 	"redeliver":        {"redeliver EVENT: the webhooks of that event once more, under their ids", [2]int{1, 1}, doRedeliver},
 	"post":             {"post STATUS FILE unsigned|forged|signed EVENT: a webhook by hand, and its answer", [2]int{4, 4}, doPost},
+}
+
+func doService(_ context.Context, w *world, _ []string) (map[string]string, error) {
+	return map[string]string{"URL": "http://" + w.rung.addr()}, nil
 }
 
 func doPublish(_ context.Context, w *world, args []string) (map[string]string, error) {

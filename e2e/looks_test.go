@@ -7,10 +7,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/rungbot/rung/internal/api"
 
 	"github.com/rungbot/rung/internal/githubemu"
 	"github.com/rungbot/rung/internal/promotion"
@@ -33,6 +37,7 @@ var looks = map[string]look{
 	"pull":        {"pull NUMBER open|closed|merged [PERSON]", [2]int{2, 3}, seePull},
 	"check":       {"check NUMBER success|failure|action_required [REGEXP of its text]", [2]int{2, 3}, seeCheck},
 	"reply":       {"reply NUMBER REGEXP: rung commented", [2]int{2, 2}, seeReply},
+	"explained":   {"explained NUMBER FILE: rung's newest comment is what rung why --json said", [2]int{2, 2}, seeExplained},
 	"replies":     {"replies NUMBER COUNT: how often rung commented", [2]int{2, 2}, seeReplies},
 	"reaction":    {"reaction NUMBER CONTENT: rung reacted to a comment", [2]int{2, 2}, seeReaction},
 	"body":        {"body NUMBER REGEXP: the pull request says", [2]int{2, 2}, seeBody},
@@ -167,6 +172,29 @@ func seeReply(ctx context.Context, w *world, args []string) (bool, string, error
 		}
 	}
 	return false, strings.Join(all, "\n"), err
+}
+
+func seeExplained(ctx context.Context, w *world, args []string) (bool, string, error) {
+	p, _, err := w.pullOf(ctx, args[0])
+	if err != nil {
+		return false, "", err
+	}
+	data, err := os.ReadFile(filepath.Join(w.dir, args[1]))
+	if err != nil {
+		return false, "", err
+	}
+	var why api.Why
+	if err := json.Unmarshal(data, &why); err != nil {
+		return false, "", err
+	}
+	newest := ""
+	for _, c := range p.Comments {
+		if c.Author == "rung[bot]" {
+			newest, _, _ = strings.Cut(c.Body, "<!-- rung reply/") // the mark that it is answered
+		}
+	}
+	newest = strings.TrimSpace(newest)
+	return newest == strings.TrimSpace(why.Markdown) && newest != "", newest, nil
 }
 
 func seeReplies(ctx context.Context, w *world, args []string) (bool, string, error) {

@@ -16,7 +16,6 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
-	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
 
 	"github.com/rungbot/rung/internal/ledger"
@@ -35,6 +34,8 @@ type commandLine struct {
 	Reconcile reconcileCommand `cmd:"" help:"Do once what serve does all the time, for people without a server."`
 	Demo      demoCommand      `cmd:"" help:"Watch a release climb and come back down, on an embedded GitHub."`
 	Validate  validateCommand  `cmd:"" help:"Check rung.yaml, rung.d and the policies of a checkout."`
+	Status    statusCommand    `cmd:"" help:"Say what is live where, and what becomes of it."`
+	Why       whyCommand       `cmd:"" help:"Say what holds an artifact in an environment."`
 	Plan      planCommand      `cmd:"" help:"Say what rung would do in a repository, and why."`
 	Policy    policyCommand    `cmd:"" help:"Work on policies."`
 	Verify    verifyCommand    `cmd:"" help:"Check a repository's signed history."`
@@ -131,8 +132,7 @@ func logger(w io.Writer, level, format string) zerolog.Logger {
 	if err != nil {
 		l = zerolog.InfoLevel
 	}
-	file, isFile := w.(*os.File)
-	if format == "console" || format != "json" && isFile && isatty.IsTerminal(file.Fd()) {
+	if format == "console" || format != "json" && terminal(w) {
 		w = zerolog.ConsoleWriter{Out: w, TimeFormat: "15:04:05"}
 	}
 	return zerolog.New(w).Level(l).With().Timestamp().Logger()

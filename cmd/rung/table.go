@@ -43,9 +43,9 @@ type parameter struct {
 // completes is the tag of a field that says what its value names.
 const completes = "completes"
 
-// table is the command table: all commands that can be run, in the order of the
+// commandTable is the command table: all commands that can be run, in the order of the
 // help.
-func table() ([]command, error) {
+func commandTable() ([]command, error) {
 	parser, err := kong.New(&commandLine{}, describe()...)
 	if err != nil {
 		return nil, err

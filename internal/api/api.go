@@ -3,8 +3,8 @@
 //
 // State: none but the schema; every request reads the views that the last passes
 // left beside the queue. Invariants: like the board it never calls the forge, a
-// registry or git, so that an answer costs the same whatever is broken elsewhere;
-// what can't be read is an error, never an empty list; the same views give the
+// registry or git, so that an answer costs the same whatever is broken elsewhere
+// (history alone asks Config.Past, some at a time); what can't be read is an error, never an empty list; the same views give the
 // same bytes, and so the same ETag. The documents are a promise (docs/api.md):
 // their types are this package's own, apart from those that are stored. Text from
 // outside stands in them as it is; a link leads to http or https only.
@@ -43,6 +43,8 @@ type Views interface {
 type Config struct {
 	// Views must be set.
 	Views Views
+	// Past reads what landed of an artifact; nil: there is no history here.
+	Past Past
 	// Version of the program.
 	Version string
 	// Log is told what could not be read; the zero Logger tells nobody.
@@ -56,19 +58,31 @@ const Prefix = "/api/"
 type Handler struct {
 	c   Config
 	mux *http.ServeMux
+	// reading bounds the histories that are read at a time.
+	reading chan struct{}
 }
 
 //go:embed schema.json
 var schema []byte
 
 // New returns a Handler for GET and HEAD of /api/v1/state, /api/v1/repositories,
-// /api/v1/repositories/{owner}/{name} and /api/v1/schema.json.
+// /api/v1/repositories/{owner}/{name}, why and history below that, and
+// /api/v1/schema.json.
 func New(c Config) *Handler {
-	h := &Handler{c: c, mux: http.NewServeMux()}
-	h.mux.HandleFunc("/api/v1/state", h.state)
-	h.mux.HandleFunc("/api/v1/repositories", h.list)
-	h.mux.HandleFunc("/api/v1/repositories/{owner}/{name}", h.one)
-	h.mux.HandleFunc("/api/v1/schema.json", func(w http.ResponseWriter, r *http.Request) { reply(w, r, "application/schema+json", schema) })
+	h := &Handler{c: c, mux: http.NewServeMux(), reading: make(chan struct{}, maxReading)}
+	for path, a := range map[string]struct {
+		answer     http.HandlerFunc
+		parameters []string
+	}{
+		"/api/v1/state":                               {h.state, nil},
+		"/api/v1/repositories":                        {h.list, nil},
+		"/api/v1/repositories/{owner}/{name}":         {h.one, nil},
+		"/api/v1/repositories/{owner}/{name}/why":     {h.why, []string{"artifact", "environment"}},
+		"/api/v1/repositories/{owner}/{name}/history": {h.history, []string{"artifact", "environment", "limit"}},
+		"/api/v1/schema.json":                         {func(w http.ResponseWriter, r *http.Request) { reply(w, r, "application/schema+json", schema) }, nil},
+	} {
+		h.mux.HandleFunc(path, strictly(a.parameters, a.answer))
+	}
 	h.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		fail(w, http.StatusNotFound, "not-found", "There is nothing at this address; the API begins with /api/v1/state, and docs/api.md lists the rest.")
 	})
@@ -117,13 +131,20 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request) {
 	h.send(w, r, l)
 }
 
-// one is the repository of a name; of two that were known by it, the one that
-// was tried last.
+// one is one repository.
 func (h *Handler) one(w http.ResponseWriter, r *http.Request) {
+	if found := h.named(w, r); found != nil {
+		h.send(w, r, One{Version: Version, Rung: h.c.Version, Repository: repositoryOf(found)})
+	}
+}
+
+// named is the repository of the name in the address; of two that were known by it,
+// the one that was tried last. It has answered where there is none.
+func (h *Handler) named(w http.ResponseWriter, r *http.Request) *view {
 	views, err := h.read(r.Context())
 	if err != nil {
 		h.unreadable(w, err)
-		return
+		return nil
 	}
 	name := r.PathValue("owner") + "/" + r.PathValue("name")
 	var found *view
@@ -134,9 +155,8 @@ func (h *Handler) one(w http.ResponseWriter, r *http.Request) {
 	}
 	if found == nil {
 		fail(w, http.StatusNotFound, "not-found", "rung has not looked at a repository of this name. Is the GitHub App installed on it?")
-		return
 	}
-	h.send(w, r, One{Version: Version, Rung: h.c.Version, Repository: repositoryOf(found)})
+	return found
 }
 
 // view is a stored view that could be read.

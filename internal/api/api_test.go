@@ -126,16 +126,16 @@ func TestStateSaysWhatTheBoardShows(t *testing.T) {
 	want := Repository{
 		Header: Header{
 			ID: 1, Owner: "acme", Name: "gitops", URL: "https://github.com/acme/gitops", Configured: true, Mode: "merge",
-			ObservedAt: now.Add(-2 * time.Second), TriedAt: now,
+			ObservedAt: now.Add(-2 * time.Second), TriedAt: now, Unseen: []string{},
 		},
 		NextAt: now.Add(10 * time.Minute), Base: "1111111111111111111111111111111111111111", Ledger: "2222222222222222222222222222222222222222",
 		Notes:        []string{"rung.yaml does not name the ledger yet"},
 		Problems:     []Problem{{"rung.yaml", 7, 3, "unknown field soaks; did you mean soak?", []string{"prod"}}},
 		Environments: []Environment{{"dev", []string{}}, {"prod", []string{"dev"}}},
-		Artifacts:    []string{"checkout"},
-		Freezes:      []Freeze{{"prod", Bar{"end of year", bob, now.Add(-time.Hour), now.Add(time.Hour)}}},
-		Holds:        []Hold{{"prod", "checkout", Bar{"the auditors are here", bob, now.Add(-time.Hour), time.Time{}}}},
-		Quarantines:  []Quarantine{{string(digestA), Bar{"it leaks", bob, now.Add(-48 * time.Hour), time.Time{}}}},
+		Artifacts:    []string{"checkout"}, Would: []string{},
+		Freezes:     []Freeze{{"prod", Bar{"end of year", bob, now.Add(-time.Hour), now.Add(time.Hour)}}},
+		Holds:       []Hold{{"prod", "checkout", Bar{"the auditors are here", bob, now.Add(-time.Hour), time.Time{}}}},
+		Quarantines: []Quarantine{{string(digestA), Bar{"it leaks", bob, now.Add(-48 * time.Hour), time.Time{}}}},
 		Pairs: []Pair{
 			{Environment: "dev", Artifact: "checkout", Live: Value{"1.4.2", string(digestB)}, Phase: "idle", Settled: "good", ByHand: "changed by hand by bob in 1f2e3d4c5b6a", LandedAt: now.Add(-time.Hour), Verdicts: []Verdict{}},
 			{

@@ -34,6 +34,8 @@ var answers = []struct {
 	{"/api/v1/state", reflect.TypeFor[State]()},
 	{"/api/v1/repositories", reflect.TypeFor[List]()},
 	{"/api/v1/repositories/{owner}/{name}", reflect.TypeFor[One]()},
+	{"/api/v1/repositories/{owner}/{name}/why", reflect.TypeFor[Why]()},
+	{"/api/v1/repositories/{owner}/{name}/history", reflect.TypeFor[History]()},
 	{"", reflect.TypeFor[Failure]()},
 }
 
@@ -104,6 +106,8 @@ func typeName(t reflect.Type) string {
 	switch {
 	case t == reflect.TypeFor[time.Time]():
 		return "time"
+	case t == reflect.TypeFor[json.RawMessage]():
+		return "object: [its schema](history.schema.json)"
 	case t.Kind() == reflect.Pointer:
 		return typeName(t.Elem())
 	case t.Kind() == reflect.Slice:
@@ -168,7 +172,7 @@ func schemaOf(t *testing.T, strict bool) []byte {
 	}
 	out := &jsonschema.Schema{
 		Version: jsonschema.Version, Title: fmt.Sprintf("rung's API, version %d", Version), Definitions: jsonschema.Definitions{},
-		Description: "An answer of GET /api/v1/state, /api/v1/repositories, /api/v1/repositories/{owner}/{name}, or an error.",
+		Description: "An answer of GET /api/v1/state, /api/v1/repositories, /api/v1/repositories/{owner}/{name}, why and history below that, or an error.",
 	}
 	for _, a := range answers {
 		s := r.ReflectFromType(a.typ)
@@ -196,7 +200,7 @@ func schemaOf(t *testing.T, strict bool) []byte {
 	for _, typ := range []string{"Repository", "Summary"} {
 		closed(typ, "mode", string(promotion.ModeObserve), string(promotion.ModePropose), string(promotion.ModeMerge))
 	}
-	closed("Reason", "code", "not-found", "method-not-allowed", "unreadable")
+	closed("Reason", "code", "bad-request", "not-found", "method-not-allowed", "unreadable", "unavailable")
 	data, err := json.MarshalIndent(out, "", "  ")
 	if err != nil {
 		t.Fatal(err)

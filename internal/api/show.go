@@ -13,7 +13,7 @@ import (
 func headerOf(v *view) Header {
 	return Header{
 		ID: v.Repository.ID, Owner: v.Repository.Owner, Name: v.Repository.Name, URL: link(v.Repository.URL),
-		Configured: v.Configured, Mode: string(v.Mode), ObservedAt: v.At, TriedAt: v.tried, Error: v.Error,
+		Configured: v.Configured, Mode: string(v.Mode), ObservedAt: v.At, TriedAt: v.tried, Error: v.Error, Unseen: append([]string{}, v.Unseen...),
 	}
 }
 
@@ -32,7 +32,7 @@ func summaryOf(v *view) Summary {
 func repositoryOf(v *view) Repository {
 	r := Repository{
 		Header: headerOf(v), NextAt: v.Next, Base: string(v.Base), Ledger: string(v.Ledger), Notes: append([]string{}, v.Notes...),
-		Problems: []Problem{}, Environments: []Environment{}, Artifacts: []string{}, Pairs: []Pair{}, Quarantines: []Quarantine{},
+		Problems: []Problem{}, Environments: []Environment{}, Artifacts: []string{}, Pairs: []Pair{}, Quarantines: []Quarantine{}, Would: append([]string{}, v.Would...),
 	}
 	for _, p := range v.Problems {
 		r.Problems = append(r.Problems, Problem{Path: p.Path, Line: max(p.Line, 1), Column: max(p.Column, 1), Text: p.Text, Environments: names(p.Environments)})

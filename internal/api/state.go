@@ -1,6 +1,9 @@
 package api
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Version is the version of the documents, which their address names as well. It
 // grows when a field changes its meaning or goes; new fields don't change it.
@@ -35,6 +38,38 @@ type One struct {
 	Repository Repository `json:"repository"`
 }
 
+// Why explains one artifact in one environment, in the words of /why on a pull
+// request.
+type Why struct {
+	// Version is 1.
+	Version int `json:"version"`
+	// Rung is the version of the program that answers.
+	Rung       string `json:"rung"`
+	Repository Header `json:"repository"`
+	Pair       Pair   `json:"pair"`
+	// Text is the explanation for a terminal, without control characters but line
+	// feeds.
+	Text string `json:"text"`
+	// Markdown is the same as /why answers it.
+	Markdown string `json:"markdown"`
+}
+
+// History is what landed of an artifact.
+type History struct {
+	// Version is 1.
+	Version int `json:"version"`
+	// Rung is the version of the program that answers.
+	Rung       string `json:"rung"`
+	Repository Header `json:"repository"`
+	// History is the document that rung history --json prints, as
+	// docs/history.schema.json says: here with the newest releases of each
+	// environment alone, and without the promotions that did not land and the ledger
+	// commits. Each record's signature was checked, the rest of the repository not.
+	History json.RawMessage `json:"history"`
+	// More is true where there are earlier releases than were asked for.
+	More bool `json:"more"`
+}
+
 // Header is what is said of a repository everywhere.
 type Header struct {
 	// ID is the repository's number on the forge; it outlives renames.
@@ -58,6 +93,9 @@ type Header struct {
 	// Error is what the last pass failed with; everything else is then of the pass
 	// before it.
 	Error string `json:"error,omitempty"`
+	// Unseen is what the commands that work on a clone (--local) could not see, a
+	// sentence each. Empty from a service, which sees all there is.
+	Unseen []string `json:"unseen"`
 }
 
 // Summary is a repository in a list.
@@ -104,6 +142,9 @@ type Repository struct {
 	Holds []Hold `json:"holds"`
 	// Quarantines are the digests that are never promoted, by digest.
 	Quarantines []Quarantine `json:"quarantines"`
+	// Would is what a dry run (rung plan) would do, a sentence each. Empty from a
+	// service, which has done what it may.
+	Would []string `json:"would"`
 }
 
 // Problem is one error in the configuration.
@@ -273,7 +314,8 @@ type Failure struct {
 
 // Reason says what went wrong.
 type Reason struct {
-	// Code is not-found, method-not-allowed or unreadable: one for each status.
+	// Code is bad-request, not-found, method-not-allowed, unreadable or unavailable:
+	// one for each status.
 	Code string `json:"code"`
 	// Sentence is for people.
 	Sentence string `json:"sentence"`

@@ -102,6 +102,7 @@ type App struct {
 	ready      atomic.Bool
 	swept      atomic.Bool
 	looked     atomic.Bool
+	pasts      pasts
 	closers    []func() error
 }
 
@@ -239,7 +240,7 @@ func (a *App) openDoors(context.Context) error {
 	}
 	a.door = door
 	a.board = board.New(board.Config{Views: a.queue, Now: a.options.Now, Version: ledger.Version, Log: a.log})
-	a.api = api.New(api.Config{Views: a.queue, Version: ledger.Version, Log: a.log})
+	a.api = api.New(api.Config{Views: a.queue, Past: a.past, Version: ledger.Version, Log: a.log})
 	a.reconciler = reconcile.New(reconcile.Config{
 		Queue: a.queue, Open: a.open, Doubt: a.routes.doubt, Known: a.routes.known, Coalesce: a.settings.Coalesce, Resync: a.settings.Resync,
 		Now: a.options.Now, Log: a.log,
@@ -351,14 +352,7 @@ func (a *App) open(ctx context.Context, key queue.Key) (*reconcile.Repository, e
 		}
 	}
 	client := a.forge.Installation(repo.Installation)
-	base := strings.TrimSuffix(a.settings.GitHubURL, "/")
-	address := base + "/" + repo.FullName() + ".git"
-	transport, err := gitrepo.NewCredentialTransport(a.options.Transport, address, client.Token)
-	if err != nil {
-		return nil, err
-	}
-	transport.OnRefused(client.Drop)
-	git, err := gitrepo.Open(address, &http.Client{Transport: transport, Timeout: 2 * time.Minute}, gitrepo.Options{Agent: "rung/" + ledger.Version, Servers: a.servers})
+	git, err := a.git(repo, client, gitrepo.Options{})
 	if err != nil {
 		return nil, err
 	}
@@ -382,6 +376,18 @@ func (a *App) open(ctx context.Context, key queue.Key) (*reconcile.Repository, e
 			Fence: a.settings.MergeFence, BoardURL: a.settings.BoardURL, Since: a.options.Now(),
 		},
 	}, nil
+}
+
+// git names a repository's git server, with the installation's credentials.
+func (a *App) git(repo promotion.Repository, client *forge.Client, o gitrepo.Options) (*gitrepo.Remote, error) {
+	address := strings.TrimSuffix(a.settings.GitHubURL, "/") + "/" + repo.FullName() + ".git"
+	transport, err := gitrepo.NewCredentialTransport(a.options.Transport, address, client.Token)
+	if err != nil {
+		return nil, err
+	}
+	transport.OnRefused(client.Drop)
+	o.Agent, o.Servers = "rung/"+ledger.Version, a.servers
+	return gitrepo.Open(address, &http.Client{Transport: transport, Timeout: 2 * time.Minute}, o)
 }
 
 // caughtUp reports whether what GitHub delivered before this process began has

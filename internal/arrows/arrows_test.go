@@ -25,7 +25,7 @@ var rows = map[string]int{
 	"internal/survey": 2,
 	"internal/hint":   2, "internal/ledger": 2, "internal/forge": 2, "internal/registry": 2, "internal/gate": 2, "internal/probe": 2,
 	"internal/observe": 3, "internal/decide": 3, "internal/act": 3, "internal/audit": 3, "internal/doctor": 3,
-	"internal/reconcile": 4, "internal/doors": 4, "internal/board": 4, "internal/api": 4, "internal/metrics": 4, "internal/setup": 4,
+	"internal/reconcile": 4, "internal/local": 4, "internal/doors": 4, "internal/board": 4, "internal/api": 4, "internal/metrics": 4, "internal/setup": 4,
 	"internal/app":  5,
 	"internal/demo": 6,
 	"cmd/rung":      7,

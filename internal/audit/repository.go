@@ -15,6 +15,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 
+	"github.com/rungbot/rung/internal/gitrepo"
 	"github.com/rungbot/rung/internal/promotion"
 )
 
@@ -86,7 +87,7 @@ type repository struct {
 
 // openRepository opens the repository that path is, or lies in.
 func openRepository(path string) (*repository, error) {
-	dir, err := findGitDir(path)
+	dir, err := gitrepo.FindGitDir(path)
 	if err != nil {
 		return nil, err
 	}
@@ -98,65 +99,6 @@ func openRepository(path string) (*repository, error) {
 		return nil, fmt.Errorf("%s: its objects can't be read: %w", path, err)
 	}
 	return r, nil
-}
-
-// findGitDir is the directory that holds objects and refs: path itself, its
-// .git, or that of the nearest directory above.
-func findGitDir(path string) (string, error) {
-	at, err := filepath.Abs(path)
-	if err != nil {
-		return "", err
-	}
-	if info, err := os.Stat(at); err != nil || !info.IsDir() {
-		return "", fmt.Errorf("%s is not a directory: name a local clone", path)
-	}
-	for {
-		for _, dir := range []string{filepath.Join(at, ".git"), at} {
-			if found, ok, err := gitDir(dir); err != nil || ok {
-				return found, err
-			}
-		}
-		up := filepath.Dir(at)
-		if up == at {
-			return "", fmt.Errorf("%s is no git repository: name a local clone, bare or not", path)
-		}
-		at = up
-	}
-}
-
-// gitDir follows a .git file and a linked work tree to the repository proper.
-func gitDir(dir string) (string, bool, error) {
-	info, err := os.Stat(dir)
-	if err != nil {
-		return "", false, nil //nolint:nilerr // not there: look elsewhere
-	}
-	if !info.IsDir() {
-		data, err := readSmall(dir)
-		if err != nil {
-			return "", false, err
-		}
-		to, ok := strings.CutPrefix(strings.TrimSpace(string(data)), "gitdir: ")
-		if !ok {
-			return "", false, nil
-		}
-		if !filepath.IsAbs(to) {
-			to = filepath.Join(filepath.Dir(dir), to)
-		}
-		dir = to
-	}
-	if data, err := readSmall(filepath.Join(dir, "commondir")); err == nil {
-		common := strings.TrimSpace(string(data))
-		if !filepath.IsAbs(common) {
-			common = filepath.Join(dir, common)
-		}
-		dir = common
-	}
-	for _, part := range []string{"HEAD", "objects", "refs"} {
-		if _, err := os.Stat(filepath.Join(dir, part)); err != nil {
-			return "", false, nil //nolint:nilerr // a directory, but no repository
-		}
-	}
-	return dir, true, nil
 }
 
 // readSmall reads a small file of a repository's own.

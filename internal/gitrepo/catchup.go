@@ -34,6 +34,9 @@ func (r *Remote) CatchUp(ctx context.Context, from, to promotion.Hash) ([]Commit
 	if line != nil {
 		return line, Ahead, nil
 	}
+	if r.clone != nil {
+		return nil, r.onDisk(a, b), r.Fetch(ctx, to)
+	}
 	line, relation, err := r.deepen(ctx, a, b)
 	if err != nil {
 		return nil, 0, err

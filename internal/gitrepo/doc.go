@@ -22,6 +22,7 @@
 // work tree, merges nothing, knows no keys (the caller signs through a
 // function), and never puts a credential in a URL or an error.
 //
-// Beside that OpenWorktree reads, once, what git tracks in a checkout on disk, for
+// OpenClone makes a Remote of a clone on disk: it reads there, and reaches no
+// network. Beside that OpenWorktree reads, once, what git tracks in a checkout on disk, for
 // who is asked about one.
 package gitrepo

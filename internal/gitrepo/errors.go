@@ -27,6 +27,9 @@ var (
 	ErrUnavailable = errors.New("the git server is unavailable")
 	// ErrMissing: the server does not have, or does not hand out, an object.
 	ErrMissing = errors.New("object not found on the server")
+	// ErrOffline: a clone on disk lacks an object, or it is damaged there, and
+	// nothing is asked of a server.
+	ErrOffline = errors.New("an object is not in this clone, or damaged: fetch everything, without filter or depth")
 	// ErrMalformed: an object breaks git's format.
 	ErrMalformed = errors.New("malformed git object")
 	// ErrPath: a path may not be read or written through: it leaves the tree,

@@ -26,6 +26,9 @@ var errNotSent = errors.New("nothing was sent")
 // request does one request and returns the answer's body, bounded in size. op
 // names it in errors. A nil body means GET of the service's advertisement.
 func (r *Remote) request(ctx context.Context, op, service string, body []byte) (io.ReadCloser, error) {
+	if r.clone != nil {
+		return nil, fmt.Errorf("git %s: %w", op, ErrOffline)
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("git %s: %w: %w", op, errNotSent, err)
 	}

@@ -28,7 +28,7 @@ func (r *Remote) MergeBase(ctx context.Context, a, b promotion.Hash) (promotion.
 			return "", false, err
 		}
 	}
-	if base, sure, err := nearestCommon(r.store.get, ids[0], ids[1]); err != nil || sure && base != "" {
+	if base, sure, err := nearestCommon(r.store.get, ids[0], ids[1]); err != nil || (sure || r.clone != nil) && base != "" {
 		return base, base != "", err
 	}
 	const op = "merge base"

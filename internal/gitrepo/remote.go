@@ -132,6 +132,8 @@ type Remote struct {
 	options Options
 	servers *Servers
 	store   *store
+	// clone is set where there is no server, but a clone on disk.
+	clone *cloneRefs
 }
 
 // Open names a repository by its URL (http or https, without credentials,

@@ -65,14 +65,28 @@ type store struct {
 	pending    lru[written]
 	maxKnown   int64
 	maxPending int64
+	// disk is where else objects are; nil for nowhere.
+	disk func(id) (object, bool)
 }
 
 func newStore(maxKnown, maxPending int64) *store {
 	return &store{known: newLRU[object](), pending: newLRU[written](), maxKnown: maxKnown, maxPending: maxPending}
 }
 
-// get finds an object, written or known.
+// get finds an object, written, known or on disk.
 func (s *store) get(i id) (object, bool) {
+	if o, ok := s.held(i); ok || s.disk == nil {
+		return o, ok
+	}
+	o, ok := s.disk(i)
+	if ok {
+		s.addKnown(o)
+	}
+	return o, ok
+}
+
+// held finds an object in memory.
+func (s *store) held(i id) (object, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if w, ok := s.pending.get(i); ok {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -100,6 +101,9 @@ func (r *Remote) command(name string, caps uploadCaps) *bytes.Buffer {
 // with the hashes they point at. No prefixes lists all refs.
 func (r *Remote) Refs(ctx context.Context, prefixes ...string) (map[string]promotion.Hash, error) {
 	const op = "ls-refs"
+	if r.clone != nil {
+		return r.clone.list(prefixes), nil
+	}
 	caps, err := r.uploadCapabilities(ctx)
 	if err != nil {
 		return nil, err
@@ -121,12 +125,18 @@ func (r *Remote) Refs(ctx context.Context, prefixes ...string) (map[string]promo
 	if err != nil {
 		return nil, readError(op, err)
 	}
-	for name := range refs {
-		if len(prefixes) != 0 && !slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) }) {
-			delete(refs, name) // a server may ignore prefixes
-		}
+	return withPrefixes(refs, prefixes), nil // a server may ignore prefixes
+}
+
+// withPrefixes leaves the refs that begin with one of the prefixes; without any
+// prefix all.
+func withPrefixes(refs map[string]promotion.Hash, prefixes []string) map[string]promotion.Hash {
+	if len(prefixes) != 0 {
+		maps.DeleteFunc(refs, func(name string, _ promotion.Hash) bool {
+			return !slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) })
+		})
 	}
-	return refs, nil
+	return refs
 }
 
 // ExactRefs lists exactly the named refs; one that doesn't exist is absent.

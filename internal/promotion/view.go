@@ -24,4 +24,8 @@ type View struct {
 	// before it.
 	Error string    `json:"error,omitempty"`
 	Next  time.Time `json:"next,omitzero"`
+	// Would is what a dry run would do; a pass has done it.
+	Would []string `json:"would,omitempty"`
+	// Unseen is what a reading of a clone could not see; a pass sees all there is.
+	Unseen []string `json:"unseen,omitempty"`
 }

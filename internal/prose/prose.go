@@ -100,17 +100,7 @@ func oneLine(s string, limit int) string {
 }
 
 // Value is a version with its digest in short.
-func Value(v promotion.Value) string {
-	switch {
-	case v.Version != "" && v.Digest != "":
-		return fmt.Sprintf("%s (%s)", Code(string(v.Version), 128), Code(v.Digest.Short(), 32))
-	case v.Version != "":
-		return Code(string(v.Version), 128) + " (not pinned)"
-	case v.Digest != "":
-		return Code(v.Digest.Short(), 32)
-	}
-	return "nothing"
-}
+func Value(v promotion.Value) string { return markdown.value(v) }
 
 // Time is a time for people: UTC, to the second.
 func Time(t time.Time) string {
@@ -323,26 +313,4 @@ func Help() string {
 | '/why [artifact] [in environment]' | say what holds a promotion | read |
 | '/help' | this | read |
 `, "'", "`")
-}
-
-// Why explains the state of one pair: the answer to /why.
-func Why(st promotion.PairState) string {
-	s := fmt.Sprintf("**%s** in **%s** runs %s: %s.", st.Pair.Artifact, st.Pair.Environment, Value(st.Live), Text(st.Phase, 64))
-	if st.ByHand != "" && !strings.Contains(st.Sentence, st.ByHand) {
-		s += fmt.Sprintf(" The version was %s.", strings.TrimSuffix(Text(st.ByHand, 600), "."))
-	}
-	if st.Target != (promotion.Value{}) {
-		s += fmt.Sprintf(" Wanted: %s", Value(st.Target))
-		if st.PullRequest != 0 {
-			s += fmt.Sprintf(" (pull request %d)", st.PullRequest)
-		}
-		s += "."
-	}
-	if st.Sentence != "" {
-		s += " " + Text(st.Sentence, 600) + "."
-	}
-	if len(st.Verdicts) > 0 {
-		s += "\n\n" + Verdicts(st.Verdicts)
-	}
-	return Cut(s)
 }

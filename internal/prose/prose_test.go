@@ -311,3 +311,36 @@ func FuzzText(f *testing.F) {
 		}
 	})
 }
+
+// TestWhyIsSaidTheSameEverywhere: what a terminal is told is what the forge is told,
+// less the markup.
+func TestWhyIsSaidTheSameEverywhere(t *testing.T) {
+	st := promotion.PairState{
+		Pair: promotion.Pair{Environment: "prod", Artifact: "checkout"}, Phase: promotion.PhaseOpen, PullRequest: 3, ByHand: "changed by hand by bob.",
+		Live: promotion.Value{Version: "1.0.0"}, Target: promotion.Value{Version: "1.1.0", Digest: "sha256:aaaaaaaaaaaaaaaaaaaa"}, Sentence: "approval: needs 1 [of] @acme/sre",
+		Verdicts: []promotion.Verdict{
+			{Gate: "approval", Status: promotion.StatusPending, Sentence: "needs 1 [of] @acme/sre"},
+			{Gate: "policy", Status: promotion.StatusFail, Sentence: "1 rule fails", Rules: []promotion.RuleResult{{Policy: "digest", Rule: "pinned", Status: promotion.StatusFail, Message: "pin | it"}}},
+		},
+	}
+	letters := func(s string) string {
+		for _, taken := range []string{"| | Gate | |\n|---|---|---|", "pending", "fail "} {
+			s = strings.Replace(s, taken, "", 1)
+		}
+		return strings.Map(func(r rune) rune {
+			if strings.ContainsRune("\\*`|⏳❌\u2060 \n", r) {
+				return -1
+			}
+			return r
+		}, s)
+	}
+	if plain, forge := letters(WhyPlain(st)), letters(Why(st)); plain != forge {
+		t.Errorf("plain %q\nforge %q", plain, forge)
+	}
+	if got := WhyPlain(promotion.PairState{Sentence: "a\x1b[31mb\nc"}); strings.ContainsAny(got, "\x1b\n") {
+		t.Errorf("a terminal is told %q", got)
+	}
+	if got := Lines("a\x1b[31m\nb\u202e", 100); got != "a[31m\nb" {
+		t.Errorf("lines %q", got)
+	}
+}

@@ -334,15 +334,12 @@ func (r *Reconciler) showGone(ctx context.Context, key queue.Key, err error) {
 // show keeps the pass for the board.
 func (r *Reconciler) show(ctx context.Context, repo *Repository, key queue.Key, s *promotion.Snapshot, plan *promotion.Plan, failed error) {
 	v := repo.last
+	if s != nil {
+		v = decide.View(s, plan)
+	}
 	v.Repository, v.Error = repo.Repository, ""
 	if failed != nil {
 		v.Error = failed.Error()
-	}
-	if s != nil {
-		v.At, v.Configured, v.Mode, v.Base, v.Ledger = s.Now, s.Configured, s.Pipeline.Mode, s.Base.Head, s.Ledger.Tip
-		v.Problems, v.Pipeline = s.Problems, &s.Pipeline
-		v.Notes, v.Pairs, v.Next = plan.Notes, plan.Pairs, plan.Next
-		v.Freezes, v.Quarantine = bars(s)
 	}
 	repo.last = v
 	data, err := json.Marshal(v)
@@ -352,18 +349,4 @@ func (r *Reconciler) show(ctx context.Context, repo *Repository, key queue.Key, 
 	if err != nil {
 		zerolog.Ctx(ctx).Warn().Err(err).Msg("the board's view could not be kept")
 	}
-}
-
-func bars(s *promotion.Snapshot) (freezes, quarantine []promotion.Bar) {
-	for scope, e := range s.Ledger.Freezes {
-		if e.Record.Kind == promotion.RecordFreeze && (e.Record.Until.IsZero() || s.Now.Before(e.Record.Until)) {
-			freezes = append(freezes, promotion.Bar{Scope: scope, Reason: e.Record.Reason, By: e.Record.Actor.Person, At: e.Record.IssuedAt, Until: e.Record.Until})
-		}
-	}
-	for d, e := range s.Ledger.Quarantine {
-		if e.Record.Kind == promotion.RecordQuarantine {
-			quarantine = append(quarantine, promotion.Bar{Scope: string(d), Reason: e.Record.Reason, By: e.Record.Actor.Person, At: e.Record.IssuedAt})
-		}
-	}
-	return freezes, quarantine
 }

@@ -94,6 +94,14 @@ type Settings struct {
 	// wait 60s, so it is 30s at most.
 	MergeFence time.Duration `env:"RUNG_MERGE_FENCE" envDefault:"30s"`
 
+	// The address of a running rung, for the commands status, why, plan and history:
+	// what RUNG_BOARD_URL is to people. Without it they work on a clone. rung serve
+	// does not use it.
+	URL string `env:"RUNG_URL"`
+	// What those commands sign in with, where something before rung asks for it: a
+	// bearer token, or user:password. It is sent over https only, or to loopback.
+	Token Secret `env:"RUNG_TOKEN" file:"true"`
+
 	// PostgreSQL for several replicas. Not supported yet: setting it is an
 	// error.
 	DatabaseURL Secret `env:"RUNG_DATABASE_URL"`
@@ -252,6 +260,7 @@ func (l *loader) check(s *Settings) {
 	if s.BoardURL != "" {
 		s.BoardURL = l.checkURL("RUNG_BOARD_URL", s.BoardURL, false)
 	}
+	l.checkClient(s)
 	if _, set := l.env["RUNG_GITHUB_APP_ID"]; set && s.GitHubAppID <= 0 && !l.reported("RUNG_GITHUB_APP_ID") {
 		l.report("RUNG_GITHUB_APP_ID", "must be the App's number, which its settings page shows")
 	}
