@@ -59,6 +59,11 @@ browser: needs ## drive the pages in a real Chromium; SCREENS=DIR keeps pictures
 newcomer: needs ## play the README's way to the first promotion, and count its commands and decisions
 	$(GO) test -count=1 -run 'TestNewcomer$$' -v ./e2e/docs | grep -vE '^ *(=== |--- PASS: .*/)'
 
+.PHONY: alerts
+alerts: ## have Prometheus' own tool check the alerts and play their cases
+	@command -v promtool >/dev/null || { echo "promtool is missing: install prometheus" >&2; exit 1; }
+	RUNG_PROMTOOL=1 $(GO) test -count=1 -run TestAlerts ./internal/metrics
+
 .PHONY: kills
 kills: needs ## kill rung before and after every write, with and without its data
 	RUNG_KILL_ALL=1 $(GO) test -count=1 -timeout 45m -run 'EveryWrite' -v ./e2e/kill | grep -vE '^ *(=== |--- PASS: .*/)'

@@ -89,6 +89,8 @@ var runs = []struct{ file, language, words, by, test string }{
 	{"docs/configuration.md", "yaml", "", "internal/pipeline/sample_test.go", "TestDocumentationLoads"},
 	{"docs/doctor.md", "json", "", "internal/doctor/docs_test.go", "TestDocumentsAreCurrent"},
 	{"docs/keys.md", "bash", "", "e2e/keysdoc_test.go", "TestTheKeysPage"},
+	{"docs/operations.md", "sh", "healthz", here, "TestNewcomer"},
+	{"docs/operations.md", "sh", "git push", here, "TestNewcomer"},
 	{"docs/policies.md", "yaml", "", "internal/gate/policy/docs_test.go", "TestPolicyGuide"},
 	{"docs/provenance.md", "bash", "", "e2e/provenance_test.go", "TestTheWayToCheckByHand"},
 	{"docs/provenance.md", "sh", "rung audit --bundle", here, "TestNewcomer"},

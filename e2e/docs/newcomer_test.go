@@ -73,11 +73,22 @@ func TestNewcomer(t *testing.T) {
 	if !slices.ContainsFunc(w.Ledger(), func(r world.Record) bool { return r.Kind == "propose" && slices.Contains(r.Causers, "carol") }) {
 		t.Errorf("nobody is named as having published it:\n%s", explain())
 	}
+	for _, line := range strings.Split(strings.ReplaceAll(commands(t, "healthz", "docs/operations.md"), "127.0.0.1:8080", p.Addr), "\n") {
+		if out := bash(t, w.Dir, line); out != "ok\n" {
+			t.Errorf("%s: %q", line, out)
+		}
+	}
 	if out := bash(t, w.Dir, strings.ReplaceAll(commands(t, "curl", "docs/api.md"), "127.0.0.1:8080", p.Addr)); !strings.Contains(out, `"1.4.2"`) {
 		t.Errorf("the API does not show the version:\n%s", out)
 	}
 	n.merges("rung/onboard")
+	w.Wait("the ledger's name is recorded", func() bool {
+		head := strings.TrimSpace(w.Git("rev-parse", "refs/heads/main"))
+		return strings.Contains(w.Git("log", "-1", "--format=%B", "refs/heads/rung/ledger"), "Promotion-Base: "+head)
+	}, explain)
+	p.Stop()
 	n.keeps()
+	n.restores()
 }
 
 func newNewcomer(t *testing.T, w *world.World) *newcomer {
@@ -183,6 +194,17 @@ func (n *newcomer) keeps() {
 	bash(n.T, clone, commands(n.T, "rung audit --bundle", "docs/provenance.md"), n.path)
 	if out := bash(n.T, clone, "rung verify evidence.tar", n.path); !strings.Contains(out, "holds") {
 		n.Errorf("rung verify: %s", out)
+	}
+}
+
+// restores does what docs/operations.md says of a ledger that is lost.
+func (n *newcomer) restores() {
+	n.Helper()
+	before := n.w.Git("rev-parse", "refs/heads/rung/ledger")
+	n.w.Git("update-ref", "-d", "refs/heads/rung/ledger")
+	bash(n.T, filepath.Join(n.w.Dir, "clone"), "git fetch -q; "+commands(n.T, "git push", "docs/operations.md"))
+	if after := n.w.Git("rev-parse", "refs/heads/rung/ledger"); after != before {
+		n.Errorf("the ledger is at %s, it was at %s", after, before)
 	}
 }
 
