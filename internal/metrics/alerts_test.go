@@ -114,7 +114,7 @@ func TestAlertsByPrometheus(t *testing.T) {
 		}
 		t.Skip("promtool is not installed; make alerts wants it")
 	}
-	for _, args := range [][]string{{"check", "rules", alertsFile}, {"test", "rules", strings.Replace(alertsFile, ".yaml", "_test.yaml", 1)}} {
+	for _, args := range [][]string{{"check", "rules", alertsFile}, {"test", "rules", strings.Replace(alertsFile, "rules.yaml", "cases.yaml", 1)}} {
 		if out, err := exec.Command(promtool, args...).CombinedOutput(); err != nil {
 			t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
 		}
