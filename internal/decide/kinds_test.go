@@ -27,7 +27,7 @@ const written = "format repository issuedAt builder previous files pullRequest"
 
 var allKinds = []kind{
 	{
-		promotion.RecordAnnounce, "Somebody published a version: who, from where, and which events said so. It is written once for a version, with the push that proposes it, or before, and again when somebody else announces it too. The newest eight of an artifact stand in the tree.",
+		promotion.RecordAnnounce, "Somebody published a version: who, from where, and which events said so. It is written once for a version, with the push that proposes it, or before, and again when somebody else announces it too. The newest eight of an artifact stand in the tree. It is written by the look that follows the event: until then the delivery lies in the data directory, and in the forge's list of deliveries.",
 		"base artifact cause events", "previous causers children",
 	},
 	{

@@ -95,7 +95,9 @@ type Record struct {
 	Approvals  []RecordApproval `json:"approvals,omitempty"`
 	Gates      []RecordGate     `json:"gates,omitempty"`
 	Policies   []RecordPolicy   `json:"policies,omitempty"`
-	// Inputs are the attestations that a gate checked.
+	// Inputs are the attestations that a gate checked. No gate of this version
+	// checks any: the field is kept for one that does, and verify holds what it
+	// says to the gates' verdicts.
 	Inputs []RecordInput `json:"inputs,omitempty"`
 	// Facts are what the verdicts were judged from, as far as the record and
 	// the judged base do not say it already. FactsDigest stands instead where
