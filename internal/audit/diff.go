@@ -31,23 +31,8 @@ type objects struct {
 	// named are the objects that a commit or tree names and that were not read yet
 	// as what they are named for.
 	named map[namedObject]struct{}
-	// aside are commits that are asked for once more, in the other order: the last
-	// ones that were set aside, whose ids stand in asideIDs.
-	aside    map[oid]*commit
-	asideIDs []oid
-}
-
-// maxAside is how many commits are set aside, of about 1.5 kB.
-const maxAside = 32_000
-
-// setAside keeps a commit until it is asked for.
-func (o *objects) setAside(c *commit) {
-	if len(o.asideIDs) >= maxAside {
-		delete(o.aside, o.asideIDs[0])
-		o.asideIDs = o.asideIDs[1:]
-	}
-	o.aside[c.id] = c
-	o.asideIDs = append(o.asideIDs, c.id)
+	// aside are commits that are asked for once more, in the other order.
+	aside aside
 }
 
 // namedObject is an object with the kind that it must be of.
@@ -59,7 +44,6 @@ type namedObject struct {
 func newObjects(r *repository) *objects {
 	return &objects{
 		repository: r, commits: newGenerations[oid, *commit](commitBytes), trees: newGenerations[oid, []entry](treeBytes), named: map[namedObject]struct{}{},
-		aside: map[oid]*commit{},
 	}
 }
 
@@ -68,10 +52,17 @@ func (o *objects) commit(id oid) (*commit, error) {
 	if c, ok := o.commits.get(id); ok {
 		return c, nil
 	}
-	if c, ok := o.aside[id]; ok {
-		delete(o.aside, id)
+	c, err := o.fresh(id)
+	if err == nil {
 		o.commits.put(id, c, len(c.text)+800)
-		return c, nil
+	}
+	return c, err
+}
+
+// fresh reads a commit that is not in the cache, and doesn't put it there.
+func (o *objects) fresh(id oid) (*commit, error) {
+	if text, ok := o.aside.take(id); ok {
+		return parseCommit(id, text)
 	}
 	_, again := o.hashed[id]
 	raw, err := o.read(id, kindCommit)
@@ -89,7 +80,6 @@ func (o *objects) commit(id oid) (*commit, error) {
 			o.name(p, kindCommit)
 		}
 	}
-	o.commits.put(id, c, len(raw)+800)
 	return c, nil
 }
 

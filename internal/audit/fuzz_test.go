@@ -135,7 +135,7 @@ func FuzzSignedRecord(f *testing.F) {
 		v := &verifier{report: report}
 		l := &ledgerWalk{
 			verifier: v, files: map[string]*recordFile{}, followed: map[place]string{}, statements: map[string]*recorded{added.Statement: added},
-			written: map[string]int{}, bars: map[promotion.Digest]promotion.Record{}, landed: map[oid][]*recorded{}, proposals: map[oid][]*recorded{}, lineage: lineage{1, 7, 42, ""},
+			written: map[string]int{}, bars: newBars(), landed: map[oid][]*recorded{}, proposals: map[oid][]*recorded{}, lineage: lineage{1, 7, 42, ""},
 		}
 		s := &ledgerStep{ledgerWalk: l, c: &commit{}, added: []*recorded{added}, changed: map[string]*recordFile{path: {entries: []*recorded{added}}}}
 		s.judge(added)

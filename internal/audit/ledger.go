@@ -91,7 +91,7 @@ type ledgerWalk struct {
 	written  map[string]int
 	followed map[place]string
 	issued   time.Time
-	bars     map[promotion.Digest]promotion.Record
+	bars     bars
 
 	// What the base branch is held to.
 	landed  map[oid][]*recorded // lands and adopts by landed commit
@@ -116,7 +116,7 @@ type ledgerWalk struct {
 func newLedgerWalk(v *verifier) *ledgerWalk {
 	return &ledgerWalk{
 		verifier: v, words: newWords(), keyring: newKeyring(), index: map[oid]int{}, files: map[string]*recordFile{}, statements: map[string]*recorded{}, followed: map[place]string{}, written: map[string]int{},
-		bars: map[promotion.Digest]promotion.Record{}, landed: map[oid][]*recorded{}, proposals: map[oid][]*recorded{},
+		bars: newBars(), landed: map[oid][]*recorded{}, proposals: map[oid][]*recorded{},
 		outcomes: map[promotion.Artifact]map[promotion.Digest]map[promotion.Environment]string{}, policies: map[string]policy.Set{},
 	}
 }
@@ -128,7 +128,7 @@ func (v *verifier) walkLedger(ctx context.Context, tip oid) (*ledgerWalk, error)
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		c, err := v.commit(id)
+		c, err := v.fresh(id)
 		if err != nil {
 			return nil, err
 		}
@@ -136,7 +136,7 @@ func (v *verifier) walkLedger(ctx context.Context, tip oid) (*ledgerWalk, error)
 			return nil, &objectError{ObjectUnreadable, id, fmt.Sprintf("more than %d ledger commits", maxLedger)}
 		}
 		l.ids = append(l.ids, id)
-		v.setAside(c)
+		v.aside.put(id, c.text)
 		if len(c.parents) == 0 {
 			break
 		}
@@ -172,7 +172,7 @@ func (l *ledgerWalk) follow(ctx context.Context, from int) error {
 		}
 		parent = c
 	}
-	l.aside, l.asideIDs = map[oid]*commit{}, nil
+	l.aside = aside{}
 	if l.past == nil { // what only later records would ask for
 		l.statements, l.followed, l.words = nil, nil, nil
 	}
@@ -444,7 +444,7 @@ func (s *ledgerStep) keep(r *recorded) {
 		s.authorized = append(s.authorized, r)
 		return
 	case promotion.RecordQuarantine, promotion.RecordUnquarantine:
-		s.bars[rec.Digest] = *rec
+		s.bars.put(*rec)
 		return
 	case promotion.RecordAdopt:
 		if r.restates {

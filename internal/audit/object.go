@@ -45,7 +45,7 @@ type header struct {
 }
 
 // parseCommit takes a commit's object apart.
-func parseCommit(id oid, raw []byte) (*commit, error) {
+func parseCommit[T []byte | string](id oid, raw T) (*commit, error) {
 	text := string(raw)
 	headers, message, err := splitCommit(text)
 	if err != nil {

@@ -22,8 +22,8 @@ const (
 	maxChain = 5000
 	// chunkBytes is how much of a pack is read at a time, chunksKept how many
 	// such pieces stay in memory.
-	chunkBytes = 256 << 10
-	chunksKept = 8
+	chunkBytes = 32 << 10
+	chunksKept = 128
 	// basesBytes is how much of what deltas stand on each half of a cache keeps.
 	basesBytes = 4 << 20
 )
@@ -211,6 +211,12 @@ func (p *pack) chunk(at int64) ([]byte, error) {
 	return c, nil
 }
 
+// What is wrong with an entry.
+var (
+	errHead  = errors.New("an entry's head is damaged")
+	errDelta = errors.New("a delta is damaged")
+)
+
 // packEntry is the head of an entry.
 type packEntry struct {
 	kind byte
@@ -228,12 +234,11 @@ func (p *pack) head(offset int64) (packEntry, error) {
 	if err != nil {
 		return packEntry{}, err
 	}
-	damaged := errors.New("an entry's head is damaged")
 	e := packEntry{kind: data[0] >> 4 & 7, size: int64(data[0] & 15)}
 	n, shift := 1, 4
 	for more := data[0]&0x80 != 0; more; n++ {
 		if n >= len(data) || shift > 56 {
-			return e, damaged
+			return e, errHead
 		}
 		e.size |= int64(data[n]&0x7f) << shift
 		shift += 7
@@ -244,17 +249,17 @@ func (p *pack) head(offset int64) (packEntry, error) {
 		back := int64(-1)
 		for more := true; more; n++ {
 			if n >= len(data) || back > 1<<48 {
-				return e, damaged
+				return e, errHead
 			}
 			back = (back+1)<<7 | int64(data[n]&0x7f)
 			more = data[n]&0x80 != 0
 		}
 		if e.base = offset - back; back <= 0 || e.base < 12 {
-			return e, damaged
+			return e, errHead
 		}
 	case packRefDelta:
 		if n+20 > len(data) {
-			return e, damaged
+			return e, errHead
 		}
 		e.id = oid(data[n : n+20])
 		n += 20
@@ -265,11 +270,10 @@ func (p *pack) head(offset int64) (packEntry, error) {
 
 // patched applies a delta to what it stands on.
 func patched(base, delta []byte) ([]byte, error) {
-	damaged := errors.New("a delta is damaged")
 	from, delta, ok := deltaSize(delta)
 	size, delta, ok2 := deltaSize(delta)
 	if !ok || !ok2 || from != int64(len(base)) || size > maxObject {
-		return nil, damaged
+		return nil, errDelta
 	}
 	out := make([]byte, 0, size)
 	for len(delta) > 0 {
@@ -278,7 +282,7 @@ func patched(base, delta []byte) ([]byte, error) {
 		if op&0x80 == 0 {
 			n := int(op)
 			if n == 0 || n > len(delta) || len(out)+n > int(size) {
-				return nil, damaged
+				return nil, errDelta
 			}
 			out, delta = append(out, delta[:n]...), delta[n:]
 			continue
@@ -287,7 +291,7 @@ func patched(base, delta []byte) ([]byte, error) {
 		for i := range field {
 			if op&(1<<i) != 0 {
 				if len(delta) == 0 {
-					return nil, damaged
+					return nil, errDelta
 				}
 				field[i], delta = delta[0], delta[1:]
 			}
@@ -298,12 +302,12 @@ func patched(base, delta []byte) ([]byte, error) {
 			n = 0x10000
 		}
 		if at+n > len(base) || len(out)+n > int(size) {
-			return nil, damaged
+			return nil, errDelta
 		}
 		out = append(out, base[at:at+n]...)
 	}
 	if len(out) != int(size) {
-		return nil, damaged
+		return nil, errDelta
 	}
 	return out, nil
 }

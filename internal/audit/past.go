@@ -115,7 +115,7 @@ func (l *ledgerWalk) recallBars() error {
 			if f.newest() == nil {
 				return errWhole
 			}
-			l.bars[f.newest().Record.Digest] = f.newest().Record
+			l.bars.put(f.newest().Record)
 		}
 	}
 	return nil

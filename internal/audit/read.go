@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,7 +26,11 @@ type database struct {
 	bases generations[baseKey, entryBase]
 
 	hasher sha1cd.CollisionResistantHash
+	header [32]byte
+	sum    [20]byte
 	source bytes.Reader
+	// deltas are what resolve unpacks on its way, used again for the next entry.
+	deltas [][]byte
 	zlib   io.ReadCloser
 }
 
@@ -36,6 +41,15 @@ type objectsDir struct {
 	fan   [256]bool
 	packs []*pack
 }
+
+const (
+	// usualDelta is what room for a delta is made for at least, largeDelta what is
+	// not kept for the next one.
+	usualDelta = 512
+	largeDelta = 64 << 10
+	// usualChain is how many of them are kept: git's own chains are no longer.
+	usualChain = 50
+)
 
 // maxAlternates bounds the repositories that one borrows from.
 const maxAlternates = 16
@@ -183,11 +197,10 @@ func (db *database) find(id oid) (*pack, int64) {
 
 // resolve unpacks the entry at an offset, and all that it stands on.
 func (db *database) resolve(p *pack, offset int64) (entryBase, error) {
-	var deltas [][]byte
 	var keys []baseKey
 	var e entryBase
 	for {
-		if len(deltas) > maxChain {
+		if len(keys) > maxChain {
 			return e, errors.New("a chain of deltas without an end")
 		}
 		key := baseKey{p, offset}
@@ -202,16 +215,19 @@ func (db *database) resolve(p *pack, offset int64) (entryBase, error) {
 		if err := tooLarge(kindBlob, head.size); err != nil {
 			return e, err
 		}
-		data, err := db.inflated(p, head.at, head.size)
-		if err != nil {
-			return e, err
-		}
 		if head.kind < packOffset {
+			data, err := db.inflated(p, head.at, make([]byte, head.size))
+			if err != nil {
+				return e, err
+			}
 			e = entryBase{head.kind, data}
 			db.bases.put(key, e, e.size())
 			break
 		}
-		deltas, keys = append(deltas, data), append(keys, key)
+		if err := db.delta(len(keys), p, head); err != nil {
+			return e, err
+		}
+		keys = append(keys, key)
 		if head.kind == packOffset {
 			offset = head.base
 			continue
@@ -220,23 +236,39 @@ func (db *database) resolve(p *pack, offset int64) (entryBase, error) {
 			return e, fmt.Errorf("what it stands on, %s, is not in a pack", head.id)
 		}
 	}
-	for i := len(deltas) - 1; i >= 0; i-- {
-		data, err := patched(e.data, deltas[i])
+	for i := len(keys) - 1; i >= 0; i-- {
+		data, err := patched(e.data, db.deltas[i])
 		if err != nil {
 			return e, err
 		}
 		e.data = data
 		db.bases.put(keys[i], e, e.size())
 	}
+	if len(db.deltas) > usualChain {
+		db.deltas = slices.Delete(db.deltas, usualChain, len(db.deltas))
+	}
 	return e, nil
 }
 
-// inflated is exactly size bytes that are packed from an offset on.
-func (db *database) inflated(p *pack, at, size int64) ([]byte, error) {
-	if err := db.unpack(p, at, size); err != nil {
+// delta unpacks a delta into the n-th place for them; one that is large leaves
+// nothing behind there.
+func (db *database) delta(n int, p *pack, head packEntry) (err error) {
+	if n == len(db.deltas) {
+		db.deltas = append(db.deltas, nil)
+	}
+	into := db.deltas[n]
+	if int64(cap(into)) < head.size || cap(into) > largeDelta {
+		into = make([]byte, head.size, max(head.size, usualDelta))
+	}
+	db.deltas[n], err = db.inflated(p, head.at, into[:head.size])
+	return err
+}
+
+// inflated fills data with exactly so many bytes that are packed from an offset on.
+func (db *database) inflated(p *pack, at int64, data []byte) ([]byte, error) {
+	if err := db.unpack(p, at, int64(len(data))); err != nil {
 		return nil, err
 	}
-	data := make([]byte, size)
 	if _, err := io.ReadFull(db.zlib, data); err != nil {
 		return nil, err
 	}
@@ -379,8 +411,7 @@ func tooLarge(k kind, size int64) error {
 
 // begin hashes the head that git puts before an object.
 func (db *database) begin(k kind, size int64) {
-	var head [32]byte
-	h := append(head[:0], kindNames[k]...)
+	h := append(db.header[:0], kindNames[k]...)
 	h = strconv.AppendInt(append(h, ' '), size, 10)
 	db.hasher.Reset()
 	_, _ = db.hasher.Write(append(h, 0))
@@ -388,8 +419,7 @@ func (db *database) begin(k kind, size int64) {
 
 // settle compares what was hashed with an id.
 func (db *database) settle(id oid) error {
-	var buffer [20]byte
-	sum, collides := db.hasher.CollisionResistantSum(buffer[:0])
+	sum, collides := db.hasher.CollisionResistantSum(db.sum[:0])
 	if collides {
 		return collision(id)
 	}

@@ -165,18 +165,47 @@ func linkWords(l *promotion.RecordLink) string {
 	return "previous " + l.Statement + " in blob " + string(l.Blob)
 }
 
+// bars are the newest quarantine or unquarantine of each digest.
+type bars struct {
+	of map[promotion.Digest]promotion.Record
+	// parents are the digests whose quarantine bars one with it.
+	parents map[promotion.Digest][]promotion.Digest
+}
+
+func newBars() bars {
+	return bars{map[promotion.Digest]promotion.Record{}, map[promotion.Digest][]promotion.Digest{}}
+}
+
+func (b bars) put(r promotion.Record) {
+	b.of[r.Digest] = r
+	for _, child := range r.Children {
+		if !slices.Contains(b.parents[child], r.Digest) {
+			b.parents[child] = append(b.parents[child], r.Digest)
+		}
+	}
+}
+
+// over returns the quarantine that stands over a digest: its own, or one that names
+// it among its children.
+func (b bars) over(d promotion.Digest, lifted map[promotion.Digest]bool) (promotion.Record, bool) {
+	if q, known := b.of[d]; known && q.Kind == promotion.RecordQuarantine && !lifted[d] {
+		return q, true
+	}
+	for _, parent := range b.parents[d] {
+		if q := b.of[parent]; q.Kind == promotion.RecordQuarantine && !lifted[parent] && slices.Contains(q.Children, d) {
+			return q, true
+		}
+	}
+	return promotion.Record{}, false
+}
+
 // barred returns the quarantine that stood over a digest before this commit and
 // is not lifted by it.
 func (s *ledgerStep) barred(d promotion.Digest) (promotion.Record, bool) {
 	if d == "" {
 		return promotion.Record{}, false
 	}
-	for digest, q := range s.bars {
-		if q.Kind == promotion.RecordQuarantine && !s.lifted[digest] && (digest == d || slices.Contains(q.Children, d)) {
-			return q, true
-		}
-	}
-	return promotion.Record{}, false
+	return s.bars.over(d, s.lifted)
 }
 
 // promoted judges the records of a promotion's life.

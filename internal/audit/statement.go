@@ -208,24 +208,30 @@ func scopeProblem(scope string) string {
 // grammar checks every name, digest and id of a record.
 func grammar(r *promotion.Record) string {
 	var errs []error
-	try := func(set bool, err error) {
-		if set {
+	try := func(err error) {
+		if err != nil {
 			errs = append(errs, err)
 		}
 	}
 	hash := func(hs ...promotion.Hash) {
 		for _, h := range hs {
-			_, err := promotion.ParseHash(string(h))
-			try(h != "", err)
+			if h != "" {
+				_, err := promotion.ParseHash(string(h))
+				try(err)
+			}
 		}
 	}
-	_, err := promotion.ParseEnvironment(string(r.Environment))
-	try(r.Environment != "", err)
+	if r.Environment != "" {
+		_, err := promotion.ParseEnvironment(string(r.Environment))
+		try(err)
+	}
 	if a := r.Artifact; a != nil {
 		_, err := promotion.ParseArtifact(string(a.Name))
-		try(true, err)
-		_, err = promotion.ParseVersion(string(a.Version))
-		try(a.Version != "", err)
+		try(err)
+		if a.Version != "" {
+			_, err = promotion.ParseVersion(string(a.Version))
+			try(err)
+		}
 	}
 	hash(r.Base.Judged)
 	if l := r.Landed; l != nil {
