@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -93,5 +95,25 @@ func TestTheTableIsWrittenBetweenItsMarkers(t *testing.T) {
 	}
 	if err := writeDocs(path, "", nil); err == nil {
 		t.Error("a file without a place for the table is no error")
+	}
+}
+
+func TestWhatIsMeasuredIsTheCommandAlone(t *testing.T) {
+	into := filepath.Join(t.TempDir(), "usage.json")
+	var out, complaints bytes.Buffer
+	code, err := measure(into, []string{"sh", "-c", "echo said; echo complained >&2; exit 3"}, &out, &complaints)
+	if err != nil || code != 3 || out.String() != "said\n" || complaints.String() != "complained\n" {
+		t.Errorf("code %d, %v, said %q and %q", code, err, &out, &complaints)
+	}
+	text, err := os.ReadFile(into)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var u usage
+	if err := json.Unmarshal(text, &u); err != nil || u.Memory <= 0 || u.Clock <= 0 {
+		t.Errorf("%+v of %s, %v", u, text, err)
+	}
+	if _, err := measure(into, []string{filepath.Join(t.TempDir(), "nothing")}, &out, &complaints); err == nil {
+		t.Error("a program that is not there was run")
 	}
 }

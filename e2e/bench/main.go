@@ -43,7 +43,15 @@ func main() {
 	repository := flag.String("signatures", "", "verify the signatures of this repository's commits and print their number; the bench runs itself so")
 	signers := flag.String("signers", "", "the trust list for -signatures")
 	heads := flag.String("heads", "", "the heads for -signatures, with a comma between them")
+	into := flag.String("measure", "", "run the command that follows and write what it used into this file; the bench runs itself so")
 	flag.Parse()
+	if *into != "" {
+		code, err := measure(*into, flag.Args(), os.Stdout, os.Stderr)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+		}
+		os.Exit(code)
+	}
 	if *repository != "" {
 		if err := verifySignatures(os.Stdout, *repository, *signers, strings.Split(*heads, ",")); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)

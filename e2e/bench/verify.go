@@ -11,8 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
-	"time"
 
 	"github.com/rungbot/rung/e2e/bench/history"
 )
@@ -65,11 +63,11 @@ func verification(ctx context.Context, binary string) (rows []row, err error) {
 func whole(many *past, little, much usage) []row {
 	w := many.written
 	size := fmt.Sprintf("%d releases: %d signed commits, %d records", w.Releases, w.LedgerCommits+w.PromotionCommits, w.Records)
-	perRelease := func(u usage, releases int) float64 { return float64(u.cpu.Microseconds()) / float64(releases) }
+	perRelease := func(u usage, releases int) float64 { return float64(u.CPU.Microseconds()) / float64(releases) }
 	growth := perRelease(much, long)/perRelease(little, short) - 1
 	return []row{
-		{figure: "rung verify, 10,000 releases: CPU", unit: "s", got: much.cpu.Seconds(), limit: 6, detail: fmt.Sprintf("%s; %.1f s on the clock, median of %d runs", size, much.clock.Seconds(), longRuns)},
-		{figure: "rung verify, 10,000 releases: peak memory", unit: "MB", got: float64(much.memory) / megabyte, limit: 200, detail: fmt.Sprintf("%.0f MB for %d releases", float64(little.memory)/megabyte, short)},
+		{figure: "rung verify, 10,000 releases: CPU", unit: "s", got: much.CPU.Seconds(), limit: 6, detail: fmt.Sprintf("%s; %.1f s on the clock, median of %d runs", size, much.Clock.Seconds(), longRuns)},
+		{figure: "rung verify, 10,000 releases: peak memory", unit: "MB", got: float64(much.Memory) / megabyte, limit: 200, detail: fmt.Sprintf("%.0f MB for %d releases", float64(little.Memory)/megabyte, short)},
 		{
 			figure: "rung verify, CPU per release, 10,000 against 1,000", unit: "%", got: 100 * growth, limit: 15,
 			detail: fmt.Sprintf("%.0f µs per release, %.0f µs where there are %d", perRelease(much, long), perRelease(little, short), short),
@@ -86,27 +84,6 @@ type past struct {
 func newPast(ctx context.Context, binary, dir string, releases int) (*past, error) {
 	w, err := history.Write(ctx, dir, 1, releases)
 	return &past{binary, dir, w}, err
-}
-
-// usage is what a process used, its children included.
-type usage struct {
-	cpu, clock time.Duration
-	memory     int64 // bytes, at most
-}
-
-// used runs a command and returns what it printed and used.
-func used(cmd *exec.Cmd) ([]byte, usage, error) {
-	var out, complaints bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &complaints
-	began := time.Now()
-	if err := cmd.Run(); err != nil {
-		return nil, usage{}, fmt.Errorf("%s: %w: %.2000s", strings.Join(cmd.Args[:2], " "), err, complaints.Bytes())
-	}
-	u := usage{cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), clock: time.Since(began)}
-	if r, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		u.memory = r.Maxrss * 1024
-	}
-	return out.Bytes(), u, nil
 }
 
 // verified is what rung verify uses, as the median of some runs, each of which
@@ -151,9 +128,9 @@ func (p *past) verify(ctx context.Context, extra ...string) (usage, countedRepor
 // median is the run in the middle, by CPU time, with the memory that is in the
 // middle too.
 func median(all []usage) usage {
-	middle := slices.SortedFunc(slices.Values(all), func(a, b usage) int { return int(a.cpu - b.cpu) })[len(all)/2]
-	slices.SortFunc(all, func(a, b usage) int { return int(a.memory - b.memory) })
-	middle.memory = all[len(all)/2].memory
+	middle := slices.SortedFunc(slices.Values(all), func(a, b usage) int { return int(a.CPU - b.CPU) })[len(all)/2]
+	slices.SortFunc(all, func(a, b usage) int { return int(a.Memory - b.Memory) })
+	middle.Memory = all[len(all)/2].Memory
 	return middle
 }
 
@@ -189,7 +166,7 @@ func (p *past) signatures(ctx context.Context) ([]row, error) {
 	if good := bytes.Count(append([]byte("\n"), out...), []byte("\nG\n")); good != sampled {
 		return nil, fmt.Errorf("stock git finds %d of %d signatures good", good, sampled)
 	}
-	ours, theirs := median(runs).cpu.Seconds()/float64(count), stock.cpu.Seconds()/sampled
+	ours, theirs := median(runs).CPU.Seconds()/float64(count), stock.CPU.Seconds()/sampled
 	return []row{
 		{figure: "signatures of commits verified per CPU-second", unit: "/s", got: 1 / ours, least: 6000, detail: fmt.Sprintf("%d commits read, hashed again and verified, %.0f µs each", count, 1e6*ours)},
 		{figure: "… against git log --show-signature, CPU", unit: "×", got: theirs / ours, least: 250, detail: fmt.Sprintf("%.1f ms each, of %d commits of the same repository", 1e3*theirs, sampled)},
@@ -234,8 +211,8 @@ func (p *past) sinceCheckpoint(ctx context.Context, dir string) (rows []row, err
 		}
 		u := median(runs)
 		return row{
-			figure: fmt.Sprintf("rung verify --checkpoint, %d new releases of 10,000: CPU", releases), unit: "ms", got: float64(u.cpu.Microseconds()) / 1000, limit: 100 + float64(releases),
-			detail: fmt.Sprintf("100 ms and 1 ms for each; median of %d runs, %.0f MB", shortRuns, float64(u.memory)/megabyte),
+			figure: fmt.Sprintf("rung verify --checkpoint, %d new releases of 10,000: CPU", releases), unit: "ms", got: float64(u.CPU.Microseconds()) / 1000, limit: 100 + float64(releases),
+			detail: fmt.Sprintf("100 ms and 1 ms for each; median of %d runs, %.0f MB", shortRuns, float64(u.Memory)/megabyte),
 		}, nil
 	}
 	none, err := measure(0)
