@@ -91,7 +91,7 @@ $(TOOLS)/%: .ci/tools/go.mod .ci/tools/go.sum
 
 .PHONY: generate
 generate: ## write the generated documents anew
-	$(GO) test ./internal/decide ./internal/gate/policy ./internal/pipeline ./internal/settings ./internal/metrics ./internal/api ./internal/audit ./internal/audit/report ./internal/doctor -update
+	$(GO) test ./internal/decide ./internal/gate/policy ./internal/pipeline ./internal/settings ./internal/metrics ./internal/api ./internal/audit ./internal/audit/report ./internal/doctor ./cmd/rung -update
 
 .PHONY: image
 image: ## build the container image

@@ -56,22 +56,37 @@ func commandTable() ([]command, error) {
 		for _, p := range leaf.Positional {
 			c.Args = append(c.Args, parameterOf(p))
 		}
-		for _, f := range leaf.Flags {
-			if f.Hidden {
-				continue
-			}
-			p := parameterOf(f.Value)
-			if f.Short != 0 {
-				p.Short = string(f.Short)
-			}
-			if !f.IsBool() {
-				p.Placeholder = strings.ToUpper(cmp.Or(f.PlaceHolder, f.Name))
-			}
-			c.Flags = append(c.Flags, p)
-		}
+		c.Flags = flagsOf(leaf.Flags)
 		all = append(all, c)
 	}
 	return all, nil
+}
+
+// globalFlags are the flags that every command takes.
+func globalFlags() ([]parameter, error) {
+	parser, err := kong.New(&commandLine{}, describe()...)
+	if err != nil {
+		return nil, err
+	}
+	return flagsOf(parser.Model.Flags), nil
+}
+
+func flagsOf(flags []*kong.Flag) []parameter {
+	var all []parameter
+	for _, f := range flags {
+		if f.Hidden {
+			continue
+		}
+		p := parameterOf(f.Value)
+		if f.Short != 0 {
+			p.Short = string(f.Short)
+		}
+		if !f.IsBool() {
+			p.Placeholder = strings.ToUpper(cmp.Or(f.PlaceHolder, f.Name))
+		}
+		all = append(all, p)
+	}
+	return all
 }
 
 func parameterOf(v *kong.Value) parameter {
