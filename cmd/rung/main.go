@@ -43,6 +43,9 @@ type commandLine struct {
 	History   historyCommand   `cmd:"" help:"Tell the story of an artifact through the environments."`
 	Audit     auditCommand     `cmd:"" help:"Say who released what in an environment, when, why and on what evidence."`
 
+	Completion completionCommand `cmd:"" help:"Print what makes a shell complete rung's commands."`
+	Complete   completeCommand   `cmd:"" hidden:"" help:"Answer a shell."`
+
 	Settings string           `type:"path" placeholder:"FILE" help:"File of settings (NAME=VALUE), such as the rung.env that rung setup writes. What is set in the environment goes before it."`
 	Version  kong.VersionFlag `help:"Print the version and exit."`
 }
