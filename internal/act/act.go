@@ -127,6 +127,8 @@ type doing struct {
 	commits map[int]promotion.Hash
 	// tip is the ledger's head, after the push.
 	tip promotion.Hash
+	// recorded is the date of the pass's ledger commit.
+	recorded time.Time
 	// pushed is when the push began, on the monotonic clock.
 	pushed time.Time
 	res    promotion.Outcome
@@ -213,7 +215,7 @@ func (d *doing) append(ctx context.Context, records []promotion.Record) ([]gitre
 	for i, e := range done.Entries {
 		records[i] = e.Record
 	}
-	d.tip = done.Tip
+	d.tip, d.recorded = done.Tip, done.When
 	return []gitrepo.RefUpdate{{Ref: promotion.LedgerRef, Old: d.s.Ledger.Tip, New: done.Tip, First: true}}, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"time"
 
 	"github.com/rungbot/rung/internal/forge"
 	"github.com/rungbot/rung/internal/gitrepo"
@@ -22,7 +23,7 @@ type making struct {
 // the forge's, which signs it; the forge then has it, and no branch names it yet.
 func (d *doing) make(ctx context.Context, m making) (promotion.Hash, error) {
 	if d.s.Pipeline.Commits != promotion.CommitsGitHub {
-		who := gitrepo.Ident{Name: d.Author.Name, Email: d.Author.Email, When: d.s.Now.UTC()}
+		who := gitrepo.Ident{Name: d.Author.Name, Email: d.Author.Email, When: d.dated(d.s.Now)}
 		return d.Git.WriteCommit(ctx, gitrepo.CommitSpec{
 			Tree: m.tree, Parents: []promotion.Hash{m.parent}, Author: who, Committer: who, Message: m.message, Sign: d.Signer.SignCommit,
 		})
@@ -40,6 +41,15 @@ func (d *doing) make(ctx context.Context, m making) (promotion.Hash, error) {
 		n.Files[name] = forge.CommitFile{Mode: mode, Data: change.Data}
 	}
 	return d.Forge.MakeCommit(ctx, d.s.Repository, n)
+}
+
+// dated is a time, or that of the pass's ledger commit where a clock was set back:
+// no commit is dated before the one that it cites.
+func (d *doing) dated(at time.Time) time.Time {
+	if at.Before(d.recorded) {
+		at = d.recorded
+	}
+	return at.UTC()
 }
 
 // modeOf is the mode of a file of a tree, which a change of its content keeps.

@@ -41,6 +41,8 @@ type Appended struct {
 	Entries []promotion.LedgerEntry
 	// Commits are the ledger commits that hold them, one for each entry.
 	Commits []promotion.Hash
+	// When is the tip's date.
+	When time.Time
 }
 
 // Append writes records as one commit on top of the state's tip; a record for a
@@ -60,7 +62,7 @@ func (w *Writer) Append(ctx context.Context, repo Repository, st promotion.Ledge
 		if err != nil {
 			return Appended{}, err
 		}
-		a.tree = c.Tree
+		a.tree, a.dated = c.Tree, c.Committer.When
 	}
 	if err := a.trust(st); err != nil {
 		return Appended{}, err
@@ -73,7 +75,7 @@ func (w *Writer) Append(ctx context.Context, repo Repository, st promotion.Ledge
 	if err := a.flush(ctx); err != nil {
 		return Appended{}, err
 	}
-	return Appended{Tip: a.tip, Entries: a.entries, Commits: a.commits}, nil
+	return Appended{Tip: a.tip, Entries: a.entries, Commits: a.commits, When: a.dated}, nil
 }
 
 // linksOf are the newest statement and blob of each record file.
@@ -115,6 +117,7 @@ type appender struct {
 	base      promotion.Hash
 	now       time.Time
 	issued    time.Time
+	dated     time.Time // the tip's date
 	links     map[string]promotion.RecordLink
 	announced map[promotion.Artifact][]promotion.LedgerEntry // oldest first
 	files     map[string][]byte                              // written in the commit under way
@@ -343,10 +346,8 @@ func (a *appender) flush(ctx context.Context) error {
 	} else {
 		parents = []promotion.Hash{a.tip}
 	}
-	when := a.now.UTC()
-	if when.Before(a.issued) {
-		when = a.issued // a commit is never dated before a record that it holds
-	}
+	// A commit is never dated before a record that it holds, nor before its parent.
+	when := slices.MaxFunc([]time.Time{a.now.UTC(), a.issued, a.dated.UTC()}, time.Time.Compare)
 	who := gitrepo.Ident{Name: a.w.author.Name, Email: a.w.author.Email, When: when}
 	commit, err := a.repo.WriteCommit(ctx, gitrepo.CommitSpec{
 		Tree: tree, Parents: parents, Author: who, Committer: who,
@@ -362,7 +363,7 @@ func (a *appender) flush(ctx context.Context) error {
 	for ; a.unplaced > 0; a.unplaced-- {
 		a.commits = append(a.commits, commit)
 	}
-	a.tip, a.tree = commit, tree
+	a.tip, a.tree, a.dated = commit, tree, when
 	a.files, a.groups, a.subjects = nil, nil, nil
 	return nil
 }

@@ -262,6 +262,13 @@ func TestTimeNeverGoesBack(t *testing.T) {
 	if got := done.Entries[0].Record.IssuedAt; got.Before(issued) {
 		t.Errorf("a record is issued at %s, after one of %s", got, issued)
 	}
+	b = newBook(t)
+	b.append(commitA) // no record says when
+	b.now = issued.Add(-time.Hour)
+	done = b.append("", about(promotion.RecordAdopt, devCheckout, "1.0.0"))
+	if got := b.commit(done.Tip).Committer.When; got.Before(issued) || !got.Equal(done.When) {
+		t.Errorf("a commit is dated %s, behind one of %s; it is said to be of %s", got, issued, done.When)
+	}
 }
 
 func TestWhatCannotBeWritten(t *testing.T) {
