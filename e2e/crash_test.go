@@ -14,7 +14,7 @@ import (
 func init() {
 	acts["github"] = act{"github down|up: it answers no request; webhooks go out all the same", [2]int{1, 1}, doGitHub}
 	acts["die"] = act{"die [-wipe]: rung, at once, and its data directory", [2]int{0, 1}, doDie}
-	acts["start"] = act{"start: rung, after die", [2]int{0, 0}, func(ctx context.Context, w *world, _ []string) (map[string]string, error) { return nil, w.startOutside(ctx) }}
+	acts["start"] = act{"start: rung, after die", [2]int{0, 0}, doStart}
 	looks["accepted"] = look{"accepted EVENT: rung answered 202 to the newest such webhook", [2]int{1, 1}, seeAccepted}
 }
 
@@ -50,4 +50,8 @@ func seeAccepted(_ context.Context, w *world, args []string) (bool, string, erro
 		}
 	}
 	return newest.StatusCode == http.StatusAccepted, fmt.Sprintf("%d %s", newest.StatusCode, newest.Status), nil
+}
+
+func doStart(ctx context.Context, w *world, _ []string) (map[string]string, error) {
+	return nil, w.startOutside(ctx)
 }
