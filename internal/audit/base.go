@@ -17,8 +17,15 @@ type baseWalk struct {
 	head   oid
 	// parents are those of every commit that the head reaches.
 	parents map[oid][]oid
-	// suspects are the commits that may claim to be rung's.
+	// suspects are the commits that may claim to be rung's; after introduced, in the
+	// order in which the line brought them.
 	suspects []oid
+	// since is the position on the line that brought each, and claimed how many were
+	// judged.
+	since   []int
+	claimed int
+	// authorized counts the authorize records that were held to their bases.
+	authorized int
 	// line is the first-parent line, oldest first; position is its index.
 	line     []oid
 	position map[oid]int
@@ -45,7 +52,7 @@ func (v *verifier) judgeBase(ctx context.Context, l *ledgerWalk, head oid) (*bas
 			b.promised[r.pair()] = r
 		}
 	}
-	for _, part := range []func(context.Context) error{b.walk, b.pinned, b.claims, b.segments} {
+	for _, part := range []func(context.Context) error{b.walk, b.pinned, b.introduced, b.segments, b.rest} {
 		if err := part(ctx); err != nil {
 			return nil, err
 		}
@@ -91,11 +98,14 @@ func (b *baseWalk) segments(ctx context.Context) error {
 		return err
 	}
 	b.leftover()
-	if err := b.authorizations(); err != nil {
+	if err := b.authorizations(len(b.line)); err != nil {
 		return err
 	}
 	return b.recompute(ctx)
 }
+
+// rest judges what no step of the line brought up.
+func (b *baseWalk) rest(ctx context.Context) error { return b.claims(ctx, len(b.line)) }
 
 // pinned compares the ledger's first commit with the one that rung.yaml names.
 func (b *baseWalk) pinned(context.Context) error {
@@ -150,6 +160,9 @@ func (b *baseWalk) segment(ctx context.Context, from, to oid, pending bool) erro
 		if s.after, err = b.commit(id); err != nil {
 			return err
 		}
+		if err := b.reachedBy(ctx, id); err != nil {
+			return err
+		}
 		if pending {
 			err = b.pending(s)
 		} else {
@@ -165,6 +178,20 @@ func (b *baseWalk) segment(ctx context.Context, from, to oid, pending bool) erro
 		from = id
 	}
 	return nil
+}
+
+// reachedBy judges what only has to be judged before a step, or by its end, while
+// what it needs is at hand: the commits that the step brought, and the authorize
+// records that were judged up to here.
+func (b *baseWalk) reachedBy(ctx context.Context, id oid) error {
+	at, onLine := b.position[id]
+	if !onLine {
+		return b.claims(ctx, len(b.line))
+	}
+	if err := b.claims(ctx, at); err != nil {
+		return err
+	}
+	return b.authorizations(at)
 }
 
 // between lists the first-parent commits behind from up to to, oldest first. A

@@ -9,21 +9,46 @@ import (
 	"github.com/rungbot/rung/internal/promotion"
 )
 
-// claims judges the commits below the head, since the ledger began, that claim
-// to be rung's or cite the ledger.
-func (b *baseWalk) claims(ctx context.Context) error {
-	old := map[oid]bool{}
+// introduced puts the suspects into the order in which the first-parent line brought
+// them, and leaves out what stood before the ledger began.
+func (b *baseWalk) introduced(context.Context) error {
+	seen := map[oid]bool{}
 	if len(b.ledger.bases) > 0 {
-		old = b.ancestors(b.ledger.bases[0])
+		seen = b.ancestors(b.ledger.bases[0])
 	}
+	suspects := make(map[oid]bool, len(b.suspects))
 	for _, id := range b.suspects {
-		if old[id] {
-			continue
+		suspects[id] = true
+	}
+	b.suspects = b.suspects[:0]
+	for i, id := range b.line {
+		stack := []oid{id}
+		for len(stack) > 0 {
+			at := stack[len(stack)-1]
+			stack = stack[:len(stack)-1]
+			parents, walked := b.parents[at]
+			if !walked || seen[at] {
+				continue
+			}
+			seen[at] = true
+			if suspects[at] {
+				b.suspects = append(b.suspects, at)
+				b.since = append(b.since, i)
+			}
+			stack = append(stack, parents...)
 		}
+	}
+	return nil
+}
+
+// claims judges the commits that claim to be rung's or cite the ledger, as far as
+// the line up to a position brought them.
+func (b *baseWalk) claims(ctx context.Context, position int) error {
+	for ; b.claimed < len(b.suspects) && b.since[b.claimed] <= position; b.claimed++ {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		c, err := b.commit(id)
+		c, err := b.commit(b.suspects[b.claimed])
 		if err != nil {
 			return err
 		}

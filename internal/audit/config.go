@@ -113,7 +113,7 @@ func (c *configuration) places(path string, e entry, p *promotion.Pipeline) ([]m
 	if found, known := c.found.get(key); known {
 		return found, nil
 	}
-	data, err := c.read(e.id, kindBlob)
+	data, err := c.content(e.id)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rungbot/rung/internal/ledger"
 	"github.com/rungbot/rung/internal/promotion"
 )
 
@@ -18,8 +19,10 @@ const (
 	// emptied when they are full.
 	maxCached = 20_000
 	// commitBytes and treeBytes are what each half of those caches holds.
-	commitBytes = 5 << 20
+	commitBytes = 2 << 20
 	treeBytes   = 1 << 20
+	// contentBytes is what each half of the cache of files holds.
+	contentBytes = 512 << 10
 )
 
 // objects reads commits and trees through small caches, and remembers what they
@@ -31,8 +34,13 @@ type objects struct {
 	// named are the objects that a commit or tree names and that were not read yet
 	// as what they are named for.
 	named map[namedObject]struct{}
-	// aside are commits that are asked for once more, in the other order.
+	// aside are commits that are asked for once more, in the other order, and kept
+	// those that are in any.
 	aside aside
+	kept  texts
+	// contents are files that were read, and digests those of policies.
+	contents generations[oid, []byte]
+	digests  generations[oid, string]
 }
 
 // namedObject is an object with the kind that it must be of.
@@ -44,6 +52,7 @@ type namedObject struct {
 func newObjects(r *repository) *objects {
 	return &objects{
 		repository: r, commits: newGenerations[oid, *commit](commitBytes), trees: newGenerations[oid, []entry](treeBytes), named: map[namedObject]struct{}{},
+		contents: newGenerations[oid, []byte](contentBytes), digests: newGenerations[oid, string](256),
 	}
 }
 
@@ -62,6 +71,9 @@ func (o *objects) commit(id oid) (*commit, error) {
 // fresh reads a commit that is not in the cache, and doesn't put it there.
 func (o *objects) fresh(id oid) (*commit, error) {
 	if text, ok := o.aside.take(id); ok {
+		return parseCommit(id, text)
+	}
+	if text, ok := o.kept.get(id); ok {
 		return parseCommit(id, text)
 	}
 	_, again := o.hashed[id]
@@ -121,6 +133,33 @@ func (o *objects) tree(id oid) ([]entry, error) {
 	}
 	o.trees.put(id, t, 64*len(t))
 	return t, nil
+}
+
+// content reads a file, and keeps it for those who ask next. Its bytes must not be
+// written to.
+func (o *objects) content(id oid) ([]byte, error) {
+	if data, ok := o.contents.get(id); ok {
+		return data, nil
+	}
+	data, err := o.read(id, kindBlob)
+	if err == nil {
+		o.contents.put(id, data, len(data)+64)
+	}
+	return data, err
+}
+
+// digest is the digest of a file's bytes.
+func (o *objects) digest(id oid) (string, error) {
+	if d, ok := o.digests.get(id); ok {
+		return d, nil
+	}
+	data, err := o.content(id)
+	if err != nil {
+		return "", err
+	}
+	d := ledger.Digest(data)
+	o.digests.put(id, d, 1)
+	return d, nil
 }
 
 // lookup finds what stands at a path.

@@ -5,53 +5,65 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/rungbot/rung/internal/ledger"
 	"github.com/rungbot/rung/internal/promotion"
 )
 
-// authorizations holds each authorize record to the base commit that it was
-// judged at: the policies are those of that commit, and the approvals satisfy
-// the environment's rule there. Who may approve is as it was recorded.
-func (b *baseWalk) authorizations() error {
-	for _, r := range b.ledger.authorized {
-		rec := &r.Record
-		say := func(code Code, expected, found string) {
-			b.find(Finding{
-				Code: code, Object: r.commit.String() + ":" + r.path, Environment: rec.Environment, Artifact: r.pair().Artifact,
-				Expected: clip(expected), Found: clip(found),
-			})
+// authorizations judges the authorize records, oldest first, up to the first that
+// was judged behind a position of the line; all of them at the line's end.
+func (b *baseWalk) authorizations(position int) error {
+	for ; b.authorized < len(b.ledger.authorized); b.authorized++ {
+		r := b.ledger.authorized[b.authorized]
+		id, ok := parseOID(r.Record.Base.Judged)
+		if at, onLine := b.position[id]; position < len(b.line) && (!onLine || at > position) {
+			return nil
 		}
-		id, ok := parseOID(rec.Base.Judged)
-		if !ok || !b.reaches(id) {
-			say(PolicyMismatch, "judged at a commit of the base branch", "judged at "+string(rec.Base.Judged))
-			continue
-		}
-		c, err := b.commit(id)
-		if err != nil {
+		if err := b.authorization(r, id, ok); err != nil {
 			return err
 		}
-		p, err := b.pipelineAt(c.tree)
-		if err != nil {
-			return err
-		}
-		var env *promotion.EnvironmentSpec
-		if p != nil {
-			env, _ = p.Environment(rec.Environment)
-		}
-		if env == nil {
-			say(PolicyMismatch, "an environment that rung.yaml has where it was judged", "none")
-			continue
-		}
-		text, err := b.policyProblem(c.tree, env, rec)
-		if err != nil {
-			return err
-		}
-		if text != "" {
-			say(PolicyMismatch, "the policies at "+id.String(), text)
-		}
-		if n := approvals(rec, env.Approvals); rec.Restores == "" && n < env.Approvals.Required {
-			say(ApprovalMismatch, fmt.Sprintf("%d approvals of the head by people who may and did not cause it", env.Approvals.Required), fmt.Sprint(n))
-		}
+	}
+	return nil
+}
+
+// authorization holds an authorize record to the base commit that it was judged
+// at: the policies are those of that commit, and the approvals satisfy the
+// environment's rule there. Who may approve is as it was recorded.
+func (b *baseWalk) authorization(r *recorded, id oid, known bool) error {
+	rec := &r.Record
+	say := func(code Code, expected, found string) {
+		b.find(Finding{
+			Code: code, Object: r.commit.String() + ":" + r.path, Environment: rec.Environment, Artifact: r.pair().Artifact,
+			Expected: clip(expected), Found: clip(found),
+		})
+	}
+	if !known || !b.reaches(id) {
+		say(PolicyMismatch, "judged at a commit of the base branch", "judged at "+string(rec.Base.Judged))
+		return nil
+	}
+	c, err := b.commit(id)
+	if err != nil {
+		return err
+	}
+	p, err := b.pipelineAt(c.tree)
+	if err != nil {
+		return err
+	}
+	var env *promotion.EnvironmentSpec
+	if p != nil {
+		env, _ = p.Environment(rec.Environment)
+	}
+	if env == nil {
+		say(PolicyMismatch, "an environment that rung.yaml has where it was judged", "none")
+		return nil
+	}
+	text, err := b.policyProblem(c.tree, env, rec)
+	if err != nil {
+		return err
+	}
+	if text != "" {
+		say(PolicyMismatch, "the policies at "+id.String(), text)
+	}
+	if n := approvals(rec, env.Approvals); rec.Restores == "" && n < env.Approvals.Required {
+		say(ApprovalMismatch, fmt.Sprintf("%d approvals of the head by people who may and did not cause it", env.Approvals.Required), fmt.Sprint(n))
 	}
 	return nil
 }
@@ -71,11 +83,11 @@ func (b *baseWalk) policyProblem(tree oid, env *promotion.EnvironmentSpec, rec *
 		if !e.regular() {
 			return p.Path + " is not there", nil
 		}
-		data, err := b.read(e.id, kindBlob)
+		got, err := b.digest(e.id)
 		if err != nil {
 			return "", err
 		}
-		if got := ledger.Digest(data); got != p.Digest {
+		if got != p.Digest {
 			return fmt.Sprintf("%s is %s, judged was %s", p.Path, got, p.Digest), nil
 		}
 	}

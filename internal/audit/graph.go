@@ -50,11 +50,12 @@ func (b *baseWalk) all(ctx context.Context) error {
 		if _, seen := b.parents[id]; seen {
 			continue
 		}
-		c, err := b.commit(id)
+		c, err := b.fresh(id)
 		if err != nil {
 			return err
 		}
 		b.take(c)
+		b.kept.put(id, c.text)
 		stack = append(stack, c.parents...)
 	}
 	return nil

@@ -106,11 +106,11 @@ func (b *baseWalk) exact(touched []change, places []promotion.PlaceChange, p *pr
 		if !promised || !ch.before.regular() || !ch.after.regular() {
 			return ChangeMismatch, ch.path + " was changed as well", nil
 		}
-		before, err := b.read(ch.before.id, kindBlob)
+		before, err := b.content(ch.before.id)
 		if err != nil {
 			return "", "", err
 		}
-		after, err := b.read(ch.after.id, kindBlob)
+		after, err := b.content(ch.after.id)
 		if err != nil {
 			return "", "", err
 		}

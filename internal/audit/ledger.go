@@ -163,7 +163,7 @@ func (l *ledgerWalk) follow(ctx context.Context, from int) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		c, err := l.commit(l.ids[i])
+		c, err := l.fresh(l.ids[i])
 		if err != nil {
 			return err
 		}
