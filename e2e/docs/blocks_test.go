@@ -97,6 +97,13 @@ var runs = []struct{ file, language, words, by, test string }{
 	{"docs/records.md", "json", "", "internal/decide/docs_test.go", "TestRecordsDocument"},
 	{"docs/setup.md", "sh", "bin/rung setup", here, "TestNewcomer"}, // the README's own line
 	{"docs/setup.md", "sh", "bin/rung serve", here, "TestByHand"},
+	{upgrades, "sh", "bin/rung validate", here, "TestTheNewVersionLooksAtTheConfiguration"},
+	{upgrades, "sh", "cp -p", here, "TestABinaryIsReplacedAndPutBack"},
+	{upgrades, "sh", "rung.previous /usr", here, "TestABinaryIsReplacedAndPutBack"},
+	{upgrades, "sh", "compose.yaml build", here, "TestContainersAndPodsAreReplacedAndPutBack"}, // stand-ins: no daemon here
+	{upgrades, "sh", "rung:previous rung", here, "TestContainersAndPodsAreReplacedAndPutBack"},
+	{upgrades, "sh", "set image", here, "TestContainersAndPodsAreReplacedAndPutBack"}, // and no cluster
+	{upgrades, "sh", "rollout undo", here, "TestContainersAndPodsAreReplacedAndPutBack"},
 }
 
 // taken are the blocks that tests of this package have taken to run them.

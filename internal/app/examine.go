@@ -76,7 +76,7 @@ func (a *App) examineKept(ctx context.Context, f *doctor.Facts) {
 	}
 	c, err := queue.Examine(ctx, path)
 	f.Database = doctor.See(doctor.Database{
-		Path: path, Absent: c.Absent, Writable: c.Writable, InUse: c.InUse, Damage: c.Damage, Bytes: c.Bytes, Free: c.Free, Room: c.Room,
+		Path: path, Absent: c.Absent, Writable: c.Writable, InUse: c.InUse, Damage: c.Damage, Newer: c.Newer, Schema: c.Schema, Bytes: c.Bytes, Free: c.Free, Room: c.Room,
 	}, err)
 }
 

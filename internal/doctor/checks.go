@@ -79,8 +79,8 @@ var checks = []Check{
 	},
 	{
 		ID: "database", Title: "Database", Group: GroupMachine,
-		Meaning: "The queue's file in `RUNG_DATA` opens, can be written, is whole, and has room on its disk. It holds no only copy of anything.",
-		Fix:     "Make room, or give the directory to rung's user. A damaged file may be deleted while rung is stopped: everything in it is found again.",
+		Meaning: "The queue's file in `RUNG_DATA` opens, can be written, is whole, lets this version of rung use it, and has room on its disk. It holds no only copy of anything.",
+		Fix:     "Make room, or give the directory to rung's user. A damaged file, or one that a newer rung closed to this one, may be deleted while rung is stopped: everything in it is found again ([upgrades.md](upgrades.md)).",
 	},
 	{
 		ID: "github", Title: "GitHub", Group: GroupApp,

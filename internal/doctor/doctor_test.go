@@ -119,6 +119,7 @@ var cases = []struct {
 	}, "signing-key", Failure, "no private key", "rung keys init outside RUNG_DATA", 1},
 	{"there is no root key", func(f *Facts) { f.OwnRoot = true }, "root-key", Warning, "no root key", "RUNG_ROOT_KEYS", 0},
 	{"the database is damaged", func(f *Facts) { f.Database.Value.Damage = "malformed page 3" }, "database", Failure, "damaged: malformed page 3", "delete the file", 1},
+	{"the database is a newer rung's", func(f *Facts) { f.Database.Value.Newer = "the file has schema 9" }, "database", Failure, "can't be used: the file has schema 9", "start the newer rung again", 1},
 	{"the database can't be written", func(f *Facts) { f.Database.Value.Writable = false }, "database", Failure, "can't be written", "user", 1},
 	{"the database can't be seen", func(f *Facts) { f.Database = Blind[Database]("permission denied") }, "database", Failure, "could not be seen: permission denied", "RUNG_DATA", 2},
 	{"the disk is full", func(f *Facts) { f.Database.Value.Free = 1 << 20 }, "database", Failure, "1.0 MiB left", "make room", 1},
@@ -347,6 +348,18 @@ func TestTextSaysWhatToDo(t *testing.T) {
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("it does not say %q:\n%s", want, &b)
+		}
+	}
+}
+
+func TestADatabaseThatANewerRungSharesIsWholeAndNamed(t *testing.T) {
+	for _, inUse := range []bool{false, true} {
+		f := sound()
+		f.Database.Value.Schema, f.Database.Value.InUse = 9, inUse
+		for _, l := range Judge(f).Lines {
+			if l.ID == "database" && (l.Status != OK || !strings.Contains(l.Sentence, "of a newer rung (schema 9), which lets this one use it")) {
+				t.Errorf("%+v", l)
+			}
 		}
 	}
 }

@@ -67,6 +67,10 @@ type Database struct {
 	InUse bool
 	// Damage says what is wrong inside; empty where it is whole.
 	Damage string
+	// Newer says why this rung refuses it, a newer rung's; Schema is what it has where a
+	// newer rung wrote it and this one may use it.
+	Newer  string
+	Schema int
 	// Bytes is its size, Free what is left on its disk; Free is only known where Room is
 	// true.
 	Bytes, Free uint64

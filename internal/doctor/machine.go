@@ -62,6 +62,8 @@ func (j *judge) database() {
 		j.blind(id, "", Failure, d.Problem, "see that rung's user may read and write the directory of RUNG_DATA")
 	case v.Damage != "":
 		j.line(id, "", Failure, fmt.Sprintf("%s is damaged: %s", v.Path, v.Damage), "stop rung, delete the file and start again: everything in it is found again")
+	case v.Newer != "":
+		j.line(id, "", Failure, fmt.Sprintf("%s can't be used: %s", v.Path, v.Newer), "start the newer rung again, or stop rung, delete the directory of RUNG_DATA and start this one (docs/upgrades.md)")
 	case !v.Writable:
 		j.line(id, "", Failure, v.Path+" can't be written by this user", "give the directory of RUNG_DATA to the user that rung runs as, or run rung doctor as that user")
 	case v.Room && v.Free < fullDisk:
@@ -71,10 +73,18 @@ func (j *judge) database() {
 	case v.Absent:
 		j.ok(id, "", fmt.Sprintf("%s is not there yet; rung serve makes it%s", v.Path, v.left()))
 	case v.InUse:
-		j.ok(id, "", fmt.Sprintf("%s is whole, %s, and in use by a running rung%s", v.Path, size(v.Bytes), v.left()))
+		j.ok(id, "", fmt.Sprintf("%s is whole, %s%s, and in use by a running rung%s", v.Path, size(v.Bytes), v.newer(), v.left()))
 	default:
-		j.ok(id, "", fmt.Sprintf("%s is whole, %s%s", v.Path, size(v.Bytes), v.left()))
+		j.ok(id, "", fmt.Sprintf("%s is whole, %s%s%s", v.Path, size(v.Bytes), v.newer(), v.left()))
 	}
+}
+
+// newer tells of a file that this rung may use, of a newer one.
+func (d *Database) newer() string {
+	if d.Schema == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", of a newer rung (schema %d), which lets this one use it", d.Schema)
 }
 
 func (d *Database) left() string {

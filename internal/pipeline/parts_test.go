@@ -107,7 +107,7 @@ environments: {prod-x: {after: [dev]}}
 			},
 			want: []string{
 				`rung.d/bad.yaml:2:52: artifacts.cart.poll: "x" is not a duration: write 90s, 30m, 12h, 2d or 1d12h -> [prod-bad prod-too]`,
-				`rung.d/bad.yaml:3:72: environments.prod-too.pin: "x" is not one of digest, tag -> [prod-bad prod-too]`,
+				`rung.d/bad.yaml:3:72: environments.prod-too.pin: "x" is not one of digest, tag; if a newer rung reads it, use that one, or take it out for this one -> [prod-bad prod-too]`,
 			},
 			check: func(t *testing.T, p *promotion.Pipeline) {
 				for _, name := range []promotion.Environment{"prod-bad", "prod-too", "prod-ok"} {

@@ -177,6 +177,8 @@ func TestProblems(t *testing.T) {
 		{"version 2", "version: 2\n", []string{"1:10: version must be 1, not 2"}},
 		{"unknown field", "version: 1\nenvironment: {}\n", []string{`2:1: the file: unknown field "environment"; did you mean "environments"?`}},
 		{"unknown field without a neighbour", "version: 1\nzzzzzzz: {}\n", []string{`2:1: the file: unknown field "zzzzzzz"; known are artifacts, commands`}},
+		{"a field of a newer rung", "version: 1\nenvironments:\n  dev: {zzzzzzz: 1}\n", []string{`supersede; if a newer rung reads it, use that one, or take it out for this one`}},
+		{"a word of a newer rung", "version: 1\nmode: ramp\n", []string{`2:7: mode: "ramp" is not one of observe, propose, merge; if a newer rung reads it, use that one`}},
 		{"hostile field", "version: 1\n\"a\\nb`|@acme\": {}\n", []string{`2:1: the file: unknown field "a\nb` + "`" + `|@acme"; known`}},
 		{"mode", "version: 1\nmode: Merge\n", []string{`2:7: mode: "Merge" is not one of observe, propose, merge; did you mean "merge"?`}},
 		{"mode is a boolean", "version: 1\nmode: true\n", []string{`2:7: mode must be text, not the boolean "true": put it in quotes`}},

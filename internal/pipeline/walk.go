@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -335,8 +336,12 @@ func suggestFields(name string, known []string) string {
 	if s := nearest.DidYouMean(name, known); s != "" {
 		return s
 	}
-	return "; known are " + strings.Join(slices.Sorted(slices.Values(known)), ", ")
+	return "; known are " + strings.Join(slices.Sorted(slices.Values(known)), ", ") + newerRung
 }
+
+// newerRung is the hint where nothing known is near: somebody may have gone back to this
+// rung and left what only a newer one reads.
+const newerRung = "; if a newer rung reads it, use that one, or take it out for this one"
 
 func (w *walker) mapping(n *yaml.Node, m mapped, t tags, what string) {
 	if n.Kind != yaml.MappingNode {
@@ -389,7 +394,7 @@ func (w *walker) text(n *yaml.Node, s *string, t tags, what string) {
 	case len(n.Value) > maxTextBytes:
 		w.report(w.at(n), "%s has %d bytes; the limit is %d", what, len(n.Value), maxTextBytes)
 	case len(t.enum) > 0 && !slices.Contains(t.enum, n.Value):
-		w.report(w.at(n), "%s: %s is not one of %s%s", what, quote(n.Value), strings.Join(t.enum, ", "), nearest.DidYouMean(n.Value, t.enum))
+		w.report(w.at(n), "%s: %s is not one of %s%s", what, quote(n.Value), strings.Join(t.enum, ", "), cmp.Or(nearest.DidYouMean(n.Value, t.enum), newerRung))
 	default:
 		*s = n.Value
 	}

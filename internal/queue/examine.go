@@ -25,6 +25,11 @@ type Condition struct {
 	InUse bool
 	// Damage says what is wrong inside; empty where it is whole.
 	Damage string
+	// Newer says why this rung refuses it, a newer rung's; empty where it does not.
+	Newer string
+	// Schema is the schema that it has where a newer rung wrote it and this one may use
+	// it all the same; otherwise 0.
+	Schema int
 	// Bytes is its size, Free the room left on its disk where Room is true.
 	Bytes, Free uint64
 	Room        bool
@@ -57,8 +62,7 @@ func Examine(ctx context.Context, path string) (Condition, error) {
 	c.InUse = inUse(path)
 	ctx, cancel := context.WithTimeout(ctx, examineTimeout)
 	defer cancel()
-	c.Damage, err = damage(ctx, path)
-	return c, err
+	return c, c.lookInside(ctx, path, migrations)
 }
 
 // nearestParent is the nearest directory above path that is there.
@@ -91,33 +95,34 @@ func inUse(path string) bool {
 	return false
 }
 
-// damage is what SQLite finds wrong with a file, opened for reading.
-func damage(ctx context.Context, path string) (string, error) {
+// lookInside opens the file for reading, as a rung that knows these steps.
+func (c *Condition) lookInside(ctx context.Context, path string, steps []step) error {
 	absolute, err := filepath.Abs(path)
 	if err != nil {
-		return "", err
+		return err
 	}
 	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: absolute}).String()+"?mode=ro&_pragma=busy_timeout(5000)")
 	if err != nil {
-		return "", fmt.Errorf("examine queue: %w", err)
+		return fmt.Errorf("examine queue: %w", err)
 	}
 	defer func() { _ = db.Close() }()
-	var version int
 	var found string
-	if err := db.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
-		return err.Error(), nil //nolint:nilerr // that it can't be read is what is wrong with it
+	query := func(query string, args ...any) *sql.Row { return db.QueryRowContext(ctx, query, args...) }
+	schema, err := readable(query, steps)
+	if err == nil {
+		err = query(`PRAGMA quick_check(1)`).Scan(&found)
 	}
-	if version > len(migrations) {
-		return fmt.Sprintf("it has schema %d, of a newer rung; this one knows up to %d", version, len(migrations)), nil
-	}
-	err = db.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&found)
 	switch {
 	case ctx.Err() != nil:
-		return "", fmt.Errorf("examine queue: the check took longer than %s", examineTimeout)
+		return fmt.Errorf("examine queue: the check took longer than %s", examineTimeout)
+	case errors.Is(err, errNewer):
+		c.Newer = err.Error()
 	case err != nil:
-		return err.Error(), nil
+		c.Damage = err.Error() // that it can't be read is what is wrong with it
 	case found != "ok":
-		return found, nil
+		c.Damage = found
+	case schema > len(steps):
+		c.Schema = schema
 	}
-	return "", nil
+	return nil
 }

@@ -116,8 +116,14 @@ type Queue struct {
 // Open opens the queue at path, creating the file (mode 0600) and its
 // directory if they are missing, and makes every unfinished claim of an
 // earlier process due again. A second process on the same path gets an error
-// that wraps ErrInUse. With InMemory nothing is written.
+// that wraps ErrInUse. A file of a newer rung is opened where it allows that, and keeps
+// its schema; otherwise the error says what to do. With InMemory nothing is written.
 func Open(path string, options Options) (*Queue, error) {
+	return openAs(path, options, migrations)
+}
+
+// openAs is Open for a rung that knows these steps.
+func openAs(path string, options Options, steps []step) (*Queue, error) {
 	q := &Queue{options: options.withDefaults(), changed: make(chan struct{}), unlock: func() error { return nil }}
 	dsn := "file::memory:"
 	if path != InMemory {
@@ -140,7 +146,10 @@ func Open(path string, options Options) (*Queue, error) {
 	db.SetMaxIdleConns(1)
 	db.SetConnMaxLifetime(0)
 	q.db = db
-	if err := q.prepare(); err != nil {
+	switch err := q.prepare(steps); {
+	case errors.Is(err, errNewer):
+		return nil, errors.Join(fmt.Errorf("open queue %s: %w", path, err), db.Close(), q.unlock())
+	case err != nil:
 		err = fmt.Errorf("open queue %s: %w; it holds nothing that can't be rebuilt: if the file is damaged, stop rung, delete it and start again", path, err)
 		return nil, errors.Join(err, db.Close(), q.unlock())
 	}
@@ -170,9 +179,9 @@ func (q *Queue) claimFile(path string) error {
 
 // prepare brings the schema up to date and frees the leases of whoever had
 // the file before: the lock says that they are gone.
-func (q *Queue) prepare() error {
+func (q *Queue) prepare(steps []step) error {
 	return q.write(context.Background(), func(tx *sql.Tx) error {
-		if err := migrate(tx); err != nil {
+		if err := migrate(tx, steps); err != nil {
 			return err
 		}
 		now := stamp(q.options.Now())

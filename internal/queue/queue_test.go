@@ -565,7 +565,7 @@ func TestDamagedOrNewerFileIsRefusedWithAWayOut(t *testing.T) {
 		"newer schema": func(t *testing.T, path string) {
 			q, err := Open(path, Options{})
 			check(t, err)
-			_, err = q.db.Exec(`PRAGMA user_version = 99`)
+			_, err = q.db.Exec(`PRAGMA user_version = 99; UPDATE compatibility SET oldest = 99`)
 			check(t, err)
 			check(t, q.Close())
 		},
