@@ -57,7 +57,7 @@ var acts = map[string]act{
 	"health":           {"health PATH ok|bad: what the health server answers there", [2]int{2, 2}, doHealth},
 	"webhooks":         {"webhooks ok|duplicate|reorder|drop|lose|forget", [2]int{1, 1}, doWebhooks},
 	"sweep":            {"sweep: rung looks for lost deliveries now", [2]int{0, 0}, doSweep},
-	"ledger":           {"ledger delete|reset|restore", [2]int{1, 1}, doLedger},
+	"ledger":           {"ledger delete|reset|restore|keep", [2]int{1, 1}, doLedger},
 	"restart":          {"restart [-wipe]: without the data directory", [2]int{0, 1}, doRestart},
 	"repository":       {"repository OWNER/NAME: another one of carol's, with the App", [2]int{1, 1}, doRepository},
 	"dispatch-from":    {"dispatch-from OWNER/NAME ARTIFACT VERSION by PERSON: tell rung from there", [2]int{5, 5}, doDispatchFrom},
@@ -383,6 +383,11 @@ func doLedger(ctx context.Context, w *world, args []string) (map[string]string, 
 			return nil, err
 		}
 		return nil, w.emu.MoveBranch(ctx, w.name, "alice", branch, other)
+	case "keep": // under another name
+		if err := w.emu.MoveBranch(ctx, w.name, "alice", branch+"-1", tip); err != nil {
+			return nil, err
+		}
+		return map[string]string{"ENDED": tip}, nil
 	case "restore":
 		return nil, w.emu.MoveBranch(ctx, w.name, "alice", branch, w.backup)
 	}

@@ -131,7 +131,7 @@ func (c keysShowCommand) Run(ctx context.Context, io streams) error {
 func printTrust(io streams, r *audit.Report) error {
 	t := r.Trust
 	if t.OwnRoot {
-		fmt.Fprintln(io.out, "There is NO ROOT KEY: the release key is its own root, and whoever has it can replace it. rung keys init makes one, rung keys rotate puts it in force.")
+		fmt.Fprintln(io.out, "There is NO ROOT KEY: the release key is its own root, and whoever has it can replace it; if it is lost, nobody can go on with this ledger. rung keys init makes one, rung keys rotate puts it in force.")
 	}
 	fmt.Fprintf(io.out, "trust list %d at ledger commit %s; the ledger stands on %s\n\n", t.Serial, r.Ledger.Head.Short(), r.Root)
 	w := tabwriter.NewWriter(io.out, 0, 8, 2, ' ', 0)

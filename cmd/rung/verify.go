@@ -70,7 +70,7 @@ func (c verifyCommand) Run(ctx context.Context, io streams) error {
 		fmt.Fprintf(io.err, "rung: trust on first use: the ledger begins with key %s; compare it with the published one, and pin it with --root\n", report.Root)
 	}
 	if report.Trust.OwnRoot && report.Root != "" {
-		fmt.Fprintln(io.err, "rung: there is no root key: the ledger's release key is its own root, and whoever has it can replace it (docs/keys.md)")
+		fmt.Fprintln(io.err, "rung: there is no root key: the ledger's release key is its own root, and whoever has it can replace it, and who loses it can't go on with this ledger (docs/keys.md)")
 	}
 	if err := report.Limit(env, since); err != nil {
 		return fmt.Errorf("--environment: %w", err)

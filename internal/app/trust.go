@@ -72,7 +72,7 @@ func (a *App) statements() ([]byte, error) {
 func (a *App) sayRoot() {
 	if len(a.trust.Roots) == 0 {
 		a.log.Warn().Str("key", a.key.Public().Fingerprint()).
-			Msg("there is no root key: the release key is its own root, and whoever has it can replace it; docs/keys.md says how to make a root key")
+			Msg("there is no root key: the release key is its own root, and whoever has it can replace it, and if it is lost this ledger ends; docs/keys.md says how to make a root key")
 		return
 	}
 	for _, k := range a.trust.Roots {

@@ -203,6 +203,7 @@ func (p *pass) start() bool {
 	}
 	p.plan.StartLedger = true
 	p.plan.Base = p.s.Base.Head
+	p.inherit()
 	for _, pair := range p.pairs {
 		p.adoptFound(pair, "found at onboarding")
 		if !observing {
@@ -236,7 +237,7 @@ func (p *pass) onboard() {
 	}
 	// Only a reading of the forge shows whether somebody closed it before.
 	forced := !p.s.ForgeRead
-	p.plan.Notes = append(p.plan.Notes, fmt.Sprintf("rung.yaml does not name the ledger yet: merge the pull request that adds `ledger: %s`", p.s.Ledger.First))
+	p.plan.Notes = append(p.plan.Notes, fmt.Sprintf("rung.yaml does not name the ledger yet: merge the pull request that adds `ledger: %s`, or write that line yourself if there was one before", p.s.Ledger.First))
 	for _, pr := range p.s.PullRequests {
 		if "refs/heads/"+pr.HeadRef == promotion.OnboardRef {
 			return // open, or closed by somebody: it is not forced on people

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rungbot/rung/internal/gitrepo"
 	"github.com/rungbot/rung/internal/promotion"
+	"github.com/rungbot/rung/internal/sign"
 )
 
 // Repository is what the ledger needs of a git repository. *gitrepo.Remote is
@@ -71,6 +72,35 @@ type Reader struct {
 // NewReader returns a Reader for one repository.
 func NewReader(trust Trust, id Identity) *Reader {
 	return &Reader{trust: trust, id: id, cache: map[promotion.Hash][]promotion.LedgerEntry{}}
+}
+
+// ReadEnded reads the last state of a ledger whose keys are lost, by the trust list
+// in its own tree: whoever named that commit vouches for it, and nobody else.
+func (rd *Reader) ReadEnded(ctx context.Context, repo Past, tip promotion.Hash) (promotion.LedgerState, error) {
+	if err := repo.Fetch(ctx, tip); err != nil {
+		return promotion.LedgerState{}, err
+	}
+	commit, err := repo.Commit(ctx, tip)
+	if err != nil {
+		return promotion.LedgerState{}, err
+	}
+	files, err := repo.ReadFiles(ctx, commit.Tree, []string{SignersPath})
+	if err != nil {
+		return promotion.LedgerState{}, err
+	}
+	list, err := ParseTrust(string(files[SignersPath]))
+	if err != nil {
+		return promotion.LedgerState{}, fmt.Errorf("ledger commit %s: %w: %w", tip.Short(), ErrMalformed, err)
+	}
+	signer, err := sign.SignerOf(commit.Signature)
+	if err != nil {
+		return promotion.LedgerState{}, fmt.Errorf("ledger commit %s: %w: %w", tip.Short(), ErrSignature, err)
+	}
+	trust := Trust{Own: signer}
+	if !list.OwnRoot() {
+		trust.Roots = list.Roots()
+	}
+	return NewReader(trust, rd.id).Read(ctx, repo, tip)
 }
 
 // maxCache bounds the cache; it is emptied when it is full.

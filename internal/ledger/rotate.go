@@ -125,6 +125,9 @@ func (r Rotation) Sign(root *sign.Key, c TrustChange, at time.Time) ([]byte, pro
 		}
 	}
 	if !slices.Contains(roots, root.Public()) {
+		if r.Tip != "" && r.Before.OwnRoot() {
+			return nil, none, fmt.Errorf("%s is no root key in force; there is none, so the release key is its own root: %s; if that is lost, see docs/keys.md", root.Public().Fingerprint(), prints(roots))
+		}
 		return nil, none, fmt.Errorf("%s is no root key in force; these are: %s", root.Public().Fingerprint(), prints(roots))
 	}
 	if err := Follows(r.Before, r.Standing, record); err != nil {

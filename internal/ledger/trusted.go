@@ -330,6 +330,9 @@ func (rd *Reader) entitled(commit gitrepo.Commit, f *force, signer sign.PublicKe
 		list = f.pending.list
 	}
 	_, listed := list.Release(signer)
+	if !listed && f.standing == nil && f.pending == nil && signer != rd.trust.Own {
+		return fmt.Errorf("signed by %s, and this process signs with %s: give it the key that it had before or, if that is lost, see docs/keys.md; or, if somebody else wrote it", signer.Fingerprint(), rd.trust.Own.Fingerprint())
+	}
 	if !listed && (f.standing != nil || signer != rd.trust.Own) {
 		return fmt.Errorf("signed by %s, which is no release key of the trust list in force", signer.Fingerprint())
 	}

@@ -184,6 +184,9 @@ func differences(was, is *promotion.Pipeline) []string {
 	if was.Ledger != is.Ledger {
 		out = append(out, fmt.Sprintf("ledger: %s → %s", orNone(was.Ledger.Short()), orNone(is.Ledger.Short())))
 	}
+	if was.LedgerBefore != is.LedgerBefore {
+		out = append(out, fmt.Sprintf("the ledger that ended with %s → %s is followed by another", orNone(was.LedgerBefore.Short()), orNone(is.LedgerBefore.Short())))
+	}
 	for _, e := range is.Environments {
 		old, there := was.Environment(e.Name)
 		if !there {

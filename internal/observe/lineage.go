@@ -34,7 +34,7 @@ func ledgerFault(err error) (string, bool) {
 // read before, and, after a start, the ledger commits that the base branch
 // cites. A ledger whose tail was cut fails here.
 func (p *pass) lineage(ctx context.Context, st *promotion.LedgerState) error {
-	known := p.mem.tip
+	known, before := p.mem.tip, false
 	if known == "" {
 		// After a start: bring the base commits since the ledger's base here.
 		if _, _, err := p.Git.CatchUp(ctx, st.Base, p.s.Base.Head); err != nil && !errors.Is(err, gitrepo.ErrMissing) {
@@ -45,8 +45,11 @@ func (p *pass) lineage(ctx context.Context, st *promotion.LedgerState) error {
 			return err
 		}
 		known = cited
+		if before, err = p.endedBefore(ctx, cited, st); err != nil {
+			return err
+		}
 	}
-	if known == "" || known == st.Tip {
+	if known == "" || known == st.Tip || before {
 		return nil
 	}
 	_, relation, err := p.Git.CatchUp(ctx, known, st.Tip)

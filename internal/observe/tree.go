@@ -267,20 +267,7 @@ func (p *pass) ledger(ctx context.Context) error {
 		p.s.Ledger.Problem = fmt.Sprintf("the ledger is lost: rung.yaml names %s as its first commit, and there is no branch rung/ledger%s", pinned.Short(), restore)
 		return nil
 	case tip == "":
-		cited, err := p.cited(ctx, true)
-		if cited != "" {
-			p.s.Ledger.Problem = fmt.Sprintf("the ledger is lost: the base branch cites its commit %s, and there is no branch rung/ledger%s", cited.Short(), restore)
-		}
-		if err != nil || cited != "" {
-			return err
-		}
-		begin, err := p.Ledger.Begin()
-		if problem, fault := ledgerFault(err); fault {
-			p.s.Ledger.Problem = problem
-			return nil
-		}
-		p.s.Ledger.Pending = begin
-		return err
+		return p.begin(ctx)
 	case tip == p.mem.tip && p.mem.ledger.Problem == "" && p.mem.ledger.Tip == tip && !p.Ledger.Stale():
 		p.s.Ledger = p.mem.ledger
 	default:

@@ -71,6 +71,9 @@ type rootFile struct {
 	// The first commit of the ledger branch, written once by the onboarding
 	// pull request. With it present rung never starts another ledger.
 	Ledger located[string] `yaml:"ledger,raw" jsonschema:"pattern=^[0-9a-f]{40}$" root:"only"`
+	// The last commit of the ledger before this one, which nobody can sign any
+	// more because its keys are lost. It lets rung begin another, and stays.
+	LedgerBefore located[string] `yaml:"ledgerBefore,raw" jsonschema:"pattern=^[0-9a-f]{40}$" root:"only"`
 	// What an environment is when it does not say otherwise.
 	Defaults located[settingsFile] `yaml:"defaults" root:"only"`
 	// Lower bounds by environment name or glob; neither an environment nor a

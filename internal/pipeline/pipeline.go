@@ -84,6 +84,12 @@ func Load(files map[string][]byte, opts Options) Result {
 			b.root.Ledger = located[string]{}
 		}
 	}
+	if before := b.root.LedgerBefore; before.written() {
+		if _, err := promotion.ParseHash(before.Value); err != nil {
+			b.report(before.At, "ledgerBefore: %v; it is the last commit of a ledger whose keys are lost", err)
+			b.root.LedgerBefore = located[string]{}
+		}
+	}
 	b.readArtifacts()
 	b.readEnvironments()
 	b.readPatterns()
@@ -241,6 +247,7 @@ func (b *builder) assemble(order []promotion.Environment, files map[string][]byt
 		Mode:         promotion.Mode(cmp.Or(b.root.Mode.Value, string(promotion.ModeObserve))),
 		Commits:      promotion.Commits(cmp.Or(b.root.Commits.Value, string(promotion.CommitsRung))),
 		Ledger:       promotion.Hash(b.root.Ledger.Value),
+		LedgerBefore: promotion.Hash(b.root.LedgerBefore.Value),
 		Artifacts:    []promotion.ArtifactSpec{},
 		Environments: []promotion.EnvironmentSpec{},
 		Digest:       configDigest(files),

@@ -193,6 +193,7 @@ func TestProblems(t *testing.T) {
 		}},
 		{"tag", "version: !!int 1\n", []string{"1:10: version: the tag"}},
 		{"complex key", "version: 1\n? [a]\n: b\n", []string{"2:3: the file: a key must be a name, not a list"}},
+		{"ledgerBefore", "version: 1\nledgerBefore: 1f2e\n", []string{`2:15: ledgerBefore: "1f2e" is not a git object id`}},
 		{"ledger", "version: 1\nledger: 1f2e\n", []string{`2:9: ledger: "1f2e" is not a git object id`}},
 		{"artifacts as a list", "version: 1\nartifacts: [checkout]\n", []string{"2:12: artifacts must be a mapping, not a list"}},
 

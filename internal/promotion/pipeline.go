@@ -77,6 +77,8 @@ type Pipeline struct {
 	// Ledger is the first commit of the ledger branch, or empty before
 	// onboarding is merged.
 	Ledger Hash `json:"ledger,omitempty"`
+	// LedgerBefore is the last commit of the ledger before it, whose keys are lost.
+	LedgerBefore Hash `json:"ledgerBefore,omitempty"`
 	// Artifacts are sorted by name.
 	Artifacts []ArtifactSpec `json:"artifacts"`
 	// Environments are in topological order, ties by name: an environment

@@ -74,6 +74,9 @@ type Snapshot struct {
 
 	Base   BaseState   `json:"base"`
 	Ledger LedgerState `json:"ledger"`
+	// Before is the end of the ledger before, where the first commit of another is
+	// to be made.
+	Before *LedgerState `json:"before,omitempty"`
 
 	// Places are the spots of each pair in the base head's files.
 	Places map[Pair][]Place `json:"places,omitempty"`
