@@ -24,7 +24,7 @@ type initCommand struct {
 	Mark        bool     `help:"Write the comment # rung: NAME behind versions beside which no image stands, so that rung finds them."`
 	Print       bool     `help:"Print the rung.yaml, and write nothing." xor:"what"`
 	PullRequest string   `placeholder:"OWNER/NAME" help:"Read that repository at GitHub instead of a checkout, and open a pull request there, with the settings of rung serve." xor:"what"`
-	JSON        bool     `help:"Print what was found as JSON."`
+	JSON        bool     `help:"Print what was found as JSON, as docs/init.schema.json says."`
 }
 
 // Help says what is written when.

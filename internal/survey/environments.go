@@ -52,7 +52,9 @@ type ladder struct {
 
 // Guess is something that names alone say, and how to check it.
 type Guess struct {
-	Text  string `json:"text"`
+	// Text says what was guessed from what.
+	Text string `json:"text"`
+	// Check says where to look, and what to write where it is wrong.
 	Check string `json:"check"`
 }
 

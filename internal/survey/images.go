@@ -15,8 +15,10 @@ import (
 
 // Artifact is an image that climbs.
 type Artifact struct {
-	Name  promotion.Artifact `json:"name"`
-	Image string             `json:"image"`
+	// Name is the one that it has in rung.yaml.
+	Name promotion.Artifact `json:"name"`
+	// Image is the repository of its image, with its registry.
+	Image string `json:"image"`
 	// Publishers are guessed from the image's owner on ghcr.io.
 	Publishers []string `json:"publishers,omitempty"`
 	// Environments are those that name it, in the order of the climb.

@@ -30,23 +30,29 @@ const (
 
 // Survey is what was found. Its JSON is that of `rung init --json`, a promise.
 type Survey struct {
-	State        State         `json:"state"`
+	// State is new where there was no rung.yaml, complete where it has everything that
+	// was found, and incomplete where it lacks something.
+	State State `json:"state"`
+	// Environments are those that were found, in the order of the climb.
 	Environments []Environment `json:"environments"`
-	Artifacts    []Artifact    `json:"artifacts"`
+	// Artifacts are the images that climb, by name.
+	Artifacts []Artifact `json:"artifacts"`
 	// Places are what rung would write, by rung.yaml as it is, or as it would be.
 	Places []Place `json:"places"`
 	// Marks are versions that need a comment before rung can find them.
-	Marks   []MarkNeeded `json:"marks"`
-	Guesses []Guess      `json:"guesses"`
+	Marks []MarkNeeded `json:"marks"`
+	// Guesses are what rung.yaml says without being sure.
+	Guesses []Guess `json:"guesses"`
 	// Notes are what was seen and not understood, or worth knowing.
 	Notes []Note `json:"notes"`
-	// Missing says in sentences what an existing rung.yaml lacks, Additions what it
-	// would be in YAML.
-	Missing   []string `json:"missing"`
-	Additions string   `json:"additions,omitempty"`
-	// CodeOwners are lines for CODEOWNERS, Rules the advice for branch rules.
+	// Missing says in sentences what an existing rung.yaml lacks.
+	Missing []string `json:"missing"`
+	// Additions is what is missing in YAML.
+	Additions string `json:"additions,omitempty"`
+	// CodeOwners are lines for CODEOWNERS.
 	CodeOwners []string `json:"codeowners"`
-	Rules      []string `json:"rules"`
+	// Rules are the advice for the branches' rules.
+	Rules []string `json:"rules"`
 	// Configuration is the rung.yaml to write; empty where there is one.
 	Configuration string `json:"configuration,omitempty"`
 	// Manifests is how many files were read.
@@ -55,9 +61,11 @@ type Survey struct {
 
 // Environment is one that was found.
 type Environment struct {
+	// Name is the one that it has in rung.yaml.
 	Name promotion.Environment `json:"name"`
 	// Paths are its directories and files, with * as rung.yaml has it.
-	Paths []string                `json:"paths"`
+	Paths []string `json:"paths"`
+	// After are the environments that hold a version before it.
 	After []promotion.Environment `json:"after,omitempty"`
 	// Order says where After comes from.
 	Order string `json:"order,omitempty"`
@@ -67,35 +75,52 @@ type Environment struct {
 
 // Place is a version that a promotion would write.
 type Place struct {
+	// Environment is the one that the file belongs to.
 	Environment promotion.Environment `json:"environment"`
-	Artifact    promotion.Artifact    `json:"artifact"`
-	Path        string                `json:"path"`
-	Line        int                   `json:"line"`
-	Column      int                   `json:"column"`
-	Locator     string                `json:"locator"`
-	Version     promotion.Version     `json:"version,omitempty"`
-	Digest      promotion.Digest      `json:"digest,omitempty"`
-	// Pinned is true where a digest stands; Keeps where rung adds none, because a
-	// marked value keeps its shape.
+	// Artifact is the one whose version stands there.
+	Artifact promotion.Artifact `json:"artifact"`
+	// Path is the file, from the top of the repository.
+	Path string `json:"path"`
+	// Line is where the version stands, from 1.
+	Line int `json:"line"`
+	// Column is where it begins, in runes from 1.
+	Column int `json:"column"`
+	// Locator is the place within the file, as signed records name it.
+	Locator string `json:"locator"`
+	// Version is the one that stands there now.
+	Version promotion.Version `json:"version,omitempty"`
+	// Digest is the one that stands there now.
+	Digest promotion.Digest `json:"digest,omitempty"`
+	// Pinned is true where a digest stands.
 	Pinned bool `json:"pinned"`
-	Keeps  bool `json:"keeps,omitempty"`
+	// Keeps is true where rung adds no digest, because a marked value keeps its shape.
+	Keeps bool `json:"keeps,omitempty"`
 }
 
 // MarkNeeded is a line that needs the comment `# rung: artifact` at its end.
 type MarkNeeded struct {
+	// Environment is the one that the file belongs to.
 	Environment promotion.Environment `json:"environment"`
-	Artifact    promotion.Artifact    `json:"artifact"`
-	Path        string                `json:"path"`
-	Line        int                   `json:"line"`
-	Version     promotion.Version     `json:"version"`
+	// Artifact is the one to name in the comment.
+	Artifact promotion.Artifact `json:"artifact"`
+	// Path is the file, from the top of the repository.
+	Path string `json:"path"`
+	// Line is where the version stands, from 1.
+	Line int `json:"line"`
+	// Version is the one that stands there now.
+	Version promotion.Version `json:"version"`
 }
 
 // Note is something to know of a file.
 type Note struct {
-	Path   string `json:"path,omitempty"`
-	Line   int    `json:"line,omitempty"`
-	Column int    `json:"column,omitempty"`
-	Text   string `json:"text"`
+	// Path is the file, where it is about one.
+	Path string `json:"path,omitempty"`
+	// Line is where in the file, from 1.
+	Line int `json:"line,omitempty"`
+	// Column is where in the line, in runes from 1.
+	Column int `json:"column,omitempty"`
+	// Text is a sentence.
+	Text string `json:"text"`
 }
 
 // String is "path:line:column: text".

@@ -19,12 +19,14 @@ import (
 var update = flag.Bool("update", false, "write what came out into the goldens of testdata")
 
 // layout is one file of testdata: lines `owner NAME`, `under PATH` and `mark`, then the
-// repository's files below repo/, then what is expected.
+// repository's files below repo/, then the places that a person who read them expects,
+// then what came out. -update writes the last alone: it can't move a place.
 type layout struct {
-	name string
-	tree Tree
-	mark bool
-	want map[string]string
+	name   string
+	tree   Tree
+	mark   bool
+	places []string
+	want   map[string]string
 }
 
 func layouts(t *testing.T, dir string) []layout {
@@ -56,6 +58,8 @@ func layouts(t *testing.T, dir string) []layout {
 		for _, f := range archive.Files {
 			path, ok := strings.CutPrefix(f.Name, "repo/")
 			switch {
+			case f.Name == "places":
+				l.places = slices.Sorted(strings.SplitSeq(strings.TrimSpace(string(f.Data)), "\n"))
 			case !ok:
 				l.want[f.Name] = string(f.Data)
 			case Wanted(path):
@@ -76,7 +80,7 @@ func (l *layout) hold(t *testing.T, got map[string]string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		archive.Files = slices.DeleteFunc(archive.Files, func(f txtar.File) bool { return !strings.HasPrefix(f.Name, "repo/") })
+		archive.Files = slices.DeleteFunc(archive.Files, func(f txtar.File) bool { return f.Name != "places" && !strings.HasPrefix(f.Name, "repo/") })
 		for _, section := range []string{"error", "rung.yaml", "plan", "promoted", "guesses", "notes", "missing"} {
 			if got[section] != "" {
 				archive.Files = append(archive.Files, txtar.File{Name: section, Data: []byte(got[section])})
@@ -128,6 +132,9 @@ func TestLayouts(t *testing.T) {
 					t.Errorf("marked, and still to be marked: %v", s.Marks)
 				}
 			}
+			if got := named(s); !slices.Equal(got, l.places) {
+				t.Errorf("the plan names\n%s\nnot\n%s", strings.Join(got, "\n"), strings.Join(l.places, "\n"))
+			}
 			got := map[string]string{"plan": planned(s), "guesses": guessed(s), "notes": noted(s)}
 			if s.Configuration != "" {
 				got["rung.yaml"] = s.Configuration
@@ -149,6 +156,16 @@ func TestLayouts(t *testing.T) {
 			l.hold(t, got)
 		})
 	}
+}
+
+// named are the places of a plan, in the words of testdata.
+func named(s *Survey) []string {
+	var all []string
+	for _, p := range s.Places {
+		all = append(all, fmt.Sprintf("%s %s %s:%d", p.Environment, p.Artifact, p.Path, p.Line))
+	}
+	slices.Sort(all)
+	return all
 }
 
 func planned(s *Survey) string {

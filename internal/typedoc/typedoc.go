@@ -205,6 +205,12 @@ func Cell(text string) string {
 func (w Words) Schema(v any, title string) *jsonschema.Schema {
 	r := jsonschema.Reflector{
 		Anonymous: true,
+		Namer: func(t reflect.Type) string {
+			if t.Kind() == reflect.String {
+				return t.String() // apart from a struct of that name in another package
+			}
+			return t.Name()
+		},
 		Mapper: func(t reflect.Type) *jsonschema.Schema {
 			if t == reflect.TypeFor[time.Duration]() {
 				return &jsonschema.Schema{Type: "integer", Description: "nanoseconds"}
