@@ -109,7 +109,7 @@ func (b *baseWalk) claim(c *commit) error {
 // forgeMade finds the propose record of a commit that the forge made for rung
 // (commits: github). No key of ours binds such a commit: the record does, by its
 // tree and the one parent, and what the forge signed is not asked.
-func (b *baseWalk) forgeMade(c *commit) *recorded {
+func (b *baseWalk) forgeMade(c *commit) *proposal {
 	t, err := ledger.ParseTrailers(c.message)
 	if err != nil || t == nil || len(t.Groups) != 1 || len(c.parents) != 1 {
 		return nil
@@ -122,8 +122,7 @@ func (b *baseWalk) forgeMade(c *commit) *recorded {
 	if err != nil {
 		b.ledger.past.doubt = true // only the past is read here
 	}
-	if r == nil || r.Record.PullRequest == nil || !r.Record.PullRequest.Forge ||
-		r.Record.PullRequest.Tree != c.tree.hash() || r.Record.PullRequest.Parent != c.parents[0].hash() {
+	if r == nil || !r.forge || r.tree != c.tree || r.parent != c.parents[0] {
 		return nil
 	}
 	return r
@@ -146,8 +145,8 @@ func (b *baseWalk) promotionCommit(c *commit, t *ledger.Trailers, at oid) error 
 			mismatch(TrailerMismatch, "a propose record in ledger commit "+at.String(), string(g.Kind)+" "+g.Artifact+" is not there")
 			return nil
 		}
-		places = append(places, r.Record.Places...)
-		files = append(files, r.Record.Files...)
+		places = append(places, r.places...)
+		files = append(files, r.files...)
 	}
 	if len(c.parents) != 1 {
 		mismatch(ObjectMalformed, "one parent", "another number")
@@ -190,11 +189,11 @@ func (b *baseWalk) promotionCommit(c *commit, t *ledger.Trailers, at oid) error 
 }
 
 // proposed finds the propose record of a trailer group in a ledger commit.
-func (b *baseWalk) proposed(g ledger.TrailerGroup, at oid) (*recorded, error) {
-	records, err := b.ledger.proposedIn(at)
-	for _, r := range records {
-		if ledger.GroupOf(r.Record, "") == g {
-			return r, nil
+func (b *baseWalk) proposed(g ledger.TrailerGroup, at oid) (*proposal, error) {
+	proposals, err := b.ledger.proposedIn(at)
+	for _, p := range proposals {
+		if p.group() == g {
+			return p, nil
 		}
 	}
 	return nil, err

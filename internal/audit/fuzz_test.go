@@ -132,11 +132,8 @@ func FuzzSignedRecord(f *testing.F) {
 		path, _ := pathOf(&entries[0].Record)
 		added := &recorded{LedgerEntry: entries[0], path: path}
 		report := &Report{}
-		v := &verifier{report: report}
-		l := &ledgerWalk{
-			verifier: v, files: map[string]*recordFile{}, followed: map[place]string{}, statements: map[string]*recorded{added.Statement: added},
-			written: map[string]int{}, bars: newBars(), landed: map[oid][]*recorded{}, proposals: map[oid][]*recorded{}, lineage: lineage{1, 7, 42, ""},
-		}
+		l := newLedgerWalk(&verifier{configuration: &configuration{}, report: report})
+		l.statements[added.Statement], l.lineage = added, lineage{1, 7, 42, ""}
 		s := &ledgerStep{ledgerWalk: l, c: &commit{}, added: []*recorded{added}, changed: map[string]*recordFile{path: {entries: []*recorded{added}}}}
 		s.judge(added)
 		s.dropped()

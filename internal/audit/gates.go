@@ -13,7 +13,7 @@ import (
 func (b *baseWalk) authorizations(position int) error {
 	for ; b.authorized < len(b.ledger.authorized); b.authorized++ {
 		r := b.ledger.authorized[b.authorized]
-		id, ok := parseOID(r.Record.Base.Judged)
+		id, ok := parseOID(r.judged)
 		if at, onLine := b.position[id]; position < len(b.line) && (!onLine || at > position) {
 			return nil
 		}
@@ -27,16 +27,15 @@ func (b *baseWalk) authorizations(position int) error {
 // authorization holds an authorize record to the base commit that it was judged
 // at: the policies are those of that commit, and the approvals satisfy the
 // environment's rule there. Who may approve is as it was recorded.
-func (b *baseWalk) authorization(r *recorded, id oid, known bool) error {
-	rec := &r.Record
+func (b *baseWalk) authorization(r *authorized, id oid, known bool) error {
 	say := func(code Code, expected, found string) {
 		b.find(Finding{
-			Code: code, Object: r.commit.String() + ":" + r.path, Environment: rec.Environment, Artifact: r.pair().Artifact,
+			Code: code, Object: r.commit.String() + ":" + r.path, Environment: r.pair.Environment, Artifact: r.pair.Artifact,
 			Expected: clip(expected), Found: clip(found),
 		})
 	}
 	if !known || !b.reaches(id) {
-		say(PolicyMismatch, "judged at a commit of the base branch", "judged at "+string(rec.Base.Judged))
+		say(PolicyMismatch, "judged at a commit of the base branch", "judged at "+string(r.judged))
 		return nil
 	}
 	c, err := b.commit(id)
@@ -49,33 +48,33 @@ func (b *baseWalk) authorization(r *recorded, id oid, known bool) error {
 	}
 	var env *promotion.EnvironmentSpec
 	if p != nil {
-		env, _ = p.Environment(rec.Environment)
+		env, _ = p.Environment(r.pair.Environment)
 	}
 	if env == nil {
 		say(PolicyMismatch, "an environment that rung.yaml has where it was judged", "none")
 		return nil
 	}
-	text, err := b.policyProblem(c.tree, env, rec)
+	text, err := b.policyProblem(c.tree, env, r)
 	if err != nil {
 		return err
 	}
 	if text != "" {
 		say(PolicyMismatch, "the policies at "+id.String(), text)
 	}
-	if n := approvals(rec, env.Approvals); rec.Restores == "" && n < env.Approvals.Required {
+	if n := r.approved(env.Approvals); !r.restores && n < env.Approvals.Required {
 		say(ApprovalMismatch, fmt.Sprintf("%d approvals of the head by people who may and did not cause it", env.Approvals.Required), fmt.Sprint(n))
 	}
 	return nil
 }
 
 // policyProblem compares the policies of a record with the files of a tree.
-func (b *baseWalk) policyProblem(tree oid, env *promotion.EnvironmentSpec, rec *promotion.Record) (string, error) {
+func (b *baseWalk) policyProblem(tree oid, env *promotion.EnvironmentSpec, r *authorized) (string, error) {
 	for _, path := range env.Policies {
-		if !slices.ContainsFunc(rec.Policies, func(p promotion.RecordPolicy) bool { return p.Path == path }) {
+		if !slices.ContainsFunc(r.policies, func(p promotion.RecordPolicy) bool { return p.Path == path }) {
 			return path + " was not judged", nil
 		}
 	}
-	for _, p := range rec.Policies {
+	for _, p := range r.policies {
 		e, err := b.lookup(tree, p.Path)
 		if err != nil {
 			return "", err
@@ -94,13 +93,13 @@ func (b *baseWalk) policyProblem(tree oid, env *promotion.EnvironmentSpec, rec *
 	return "", nil
 }
 
-// approvals counts the people who approved the head, may by the rule, and did not
+// approved counts the people who approved the head, may by the rule, and did not
 // cause the promotion.
-func approvals(rec *promotion.Record, rule promotion.ApprovalRule) int {
+func (r *authorized) approved(rule promotion.ApprovalRule) int {
 	var people []promotion.Person
-	for _, a := range rec.Approvals {
+	for _, a := range r.approvals {
 		same := func(p promotion.Person) bool { return samePerson(p, a.Person) }
-		if a.Commit == headOf(rec) && !a.Bot && eligible(a, rule) && !slices.ContainsFunc(people, same) && !slices.ContainsFunc(rec.Causers, same) {
+		if a.Commit == r.head && !a.Bot && eligible(a, rule) && !slices.ContainsFunc(people, same) && !slices.ContainsFunc(r.causers, same) {
 			people = append(people, a.Person)
 		}
 	}

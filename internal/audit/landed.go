@@ -78,11 +78,11 @@ func (b *baseWalk) landed(s step, p *promotion.Pipeline, lands []*recorded, chan
 // judgedBefore checks that what rung merged was judged at a commit that the merge
 // stands on: rules that came later, or never came, allow nothing.
 func (b *baseWalk) judgedBefore(s step, r *recorded) {
-	if r.Record.Landed.ByHand || r.standing == nil || r.standing.Record.Kind != promotion.RecordAuthorize {
+	if r.Record.Landed.ByHand || r.standing == nil || !r.standing.authorize {
 		return
 	}
-	judged, ok := parseOID(r.standing.Record.Base.Judged)
-	if !ok {
+	judged := r.standing.judged
+	if judged == (oid{}) {
 		return // likewise
 	}
 	if !b.reaches(judged) || b.before(judged, s.before.id) {
@@ -143,8 +143,8 @@ func (b *baseWalk) merged(s step, r *recorded) error {
 	if r.Record.Landed.ByHand || r.standing == nil || method == "squash" {
 		return nil // content decides
 	}
-	want, ok := parseOID(headOf(&r.standing.Record))
-	if !ok {
+	want := r.standing.head
+	if want == (oid{}) {
 		return nil
 	}
 	head := s.after.id
@@ -165,7 +165,7 @@ func (b *baseWalk) merged(s step, r *recorded) error {
 		b.about(s, r.pair(), HeadMismatch, "head "+want.String()+", as authorised", "head "+head.String())
 		return nil
 	}
-	if r.standing.Record.PullRequest.Forge {
+	if r.standing.forge {
 		if b.forgeMade(at) == nil {
 			b.about(s, r.pair(), HeadMismatch, "the commit that the forge made for a propose record", "head "+at.id.String())
 		}

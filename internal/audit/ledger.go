@@ -34,11 +34,22 @@ type recorded struct {
 	// accepts what was changed by hand.
 	restates bool
 	// standing is what stood in the pair's open file when a land was written.
-	standing *recorded
+	standing *opened
+	// again is true for a record whose statement stands somewhere else already.
+	again bool
 	// outcome is how a land or adopt settled.
 	outcome string
 	// signer is, of a rotate record, the root key that signed it.
 	signer string
+}
+
+// citable reports whether other records may stand on this one: on what was
+// released, or on who announced it.
+func (r *recorded) citable() bool { return r.released() || r.Record.Kind == promotion.RecordAnnounce }
+
+// released reports whether a record says what is live.
+func (r *recorded) released() bool {
+	return r.Record.Kind == promotion.RecordLand || r.Record.Kind == promotion.RecordAdopt
 }
 
 func (r *recorded) pair() promotion.Pair { return ledger.PairOf(r.Record) }
@@ -83,8 +94,8 @@ type ledgerWalk struct {
 	trust   trust // in force
 	lineage lineage
 	files   map[string]*recordFile
-	// statements are all records so far; followed says which record follows
-	// another, by path and statement.
+	// statements are the records so far that others may cite; followed says which
+	// record follows another, by path and statement.
 	statements map[string]*recorded
 	// written is the index of the ledger commit with each statement; it outlives
 	// statements.
@@ -98,8 +109,8 @@ type ledgerWalk struct {
 	initial []*recorded         // adopts of what was found, when the ledger began or later
 	ranges  []*recorded
 	// proposals are the propose records of each ledger commit.
-	proposals  map[oid][]*recorded
-	authorized []*recorded
+	proposals  map[oid][]*proposal
+	authorized []*authorized
 	baseRef    string
 	// uri is the repository's address, as the newest record says.
 	uri   string
@@ -116,7 +127,7 @@ type ledgerWalk struct {
 func newLedgerWalk(v *verifier) *ledgerWalk {
 	return &ledgerWalk{
 		verifier: v, words: newWords(), keyring: newKeyring(), index: map[oid]int{}, files: map[string]*recordFile{}, statements: map[string]*recorded{}, followed: map[place]string{}, written: map[string]int{},
-		bars: newBars(), landed: map[oid][]*recorded{}, proposals: map[oid][]*recorded{},
+		bars: newBars(), landed: map[oid][]*recorded{}, proposals: map[oid][]*proposal{},
 		outcomes: map[promotion.Artifact]map[promotion.Digest]map[promotion.Environment]string{}, policies: map[string]policy.Set{},
 	}
 }
@@ -221,9 +232,11 @@ func (l *ledgerWalk) step(i int, c, parent *commit) error {
 	}
 	s.identity()
 	for _, r := range s.added {
-		if _, known := l.written[r.Statement]; !known {
-			l.statements[r.Statement] = r
+		if _, r.again = l.written[r.Statement]; !r.again {
 			l.written[r.Statement] = s.i
+			if r.citable() {
+				l.statements[r.Statement] = r
+			}
 		}
 		if r.Record.Kind == promotion.RecordUnquarantine {
 			s.lifted[r.Record.Digest] = true
@@ -438,10 +451,10 @@ func (s *ledgerStep) keep(r *recorded) {
 	s.witness(r)
 	switch rec.Kind {
 	case promotion.RecordPropose:
-		s.proposals[r.commit] = append(s.proposals[r.commit], r)
+		s.proposals[r.commit] = append(s.proposals[r.commit], s.proposal(rec))
 		return
 	case promotion.RecordAuthorize:
-		s.authorized = append(s.authorized, r)
+		s.authorized = append(s.authorized, s.authorization(r))
 		return
 	case promotion.RecordQuarantine, promotion.RecordUnquarantine:
 		s.bars.put(*rec)

@@ -232,7 +232,7 @@ func (l *ledgerWalk) holds(id oid) bool {
 }
 
 // proposed are the propose records of a ledger commit.
-func (l *ledgerWalk) proposedIn(id oid) ([]*recorded, error) {
+func (l *ledgerWalk) proposedIn(id oid) ([]*proposal, error) {
 	if _, there := l.index[id]; there && (l.past == nil || l.index[id] > 0) {
 		return l.proposals[id], nil
 	}
@@ -248,13 +248,13 @@ func (l *ledgerWalk) proposedIn(id oid) ([]*recorded, error) {
 	if err != nil {
 		return nil, err
 	}
-	var found []*recorded
+	var found []*proposal
 	for _, ch := range changes {
 		if !strings.HasPrefix(ch.path, "open/") || !ch.after.regular() {
 			continue
 		}
 		if f := l.past.file(l, ch.path, ch.after.id); f.newest() != nil && f.newest().Record.Kind == promotion.RecordPropose {
-			found = append(found, f.newest())
+			found = append(found, l.proposal(&f.newest().Record))
 		}
 	}
 	return found, nil

@@ -60,7 +60,7 @@ func (s *ledgerStep) judge(r *recorded) {
 	case path != r.path:
 		s.say(r, ChainBreak, "a record that belongs here", "one that belongs at "+path)
 		return
-	case s.statements[r.Statement] != r:
+	case r.again:
 		s.say(r, ChainBreak, "a new record", "one that stands in ledger commit "+s.ids[s.written[r.Statement]].String())
 		return
 	}
@@ -224,10 +224,9 @@ func (s *ledgerStep) promoted(r *recorded) {
 			s.say(r, ChainBreak, "an open propose of the same promotion", standingWords(open))
 			return
 		}
-		r.standing = open
 		s.blamed(r, open)
 	case promotion.RecordLand:
-		r.standing = open
+		r.standing = openedBy(open)
 		s.land(r, open)
 		s.inputs(r, open)
 		s.repeated(r, open)
@@ -375,7 +374,7 @@ func (s *ledgerStep) cited(r *recorded) {
 	}
 	if rec.From != nil {
 		from := s.climbsFrom(rec)
-		if from == nil || from.Record.Environment != rec.From.Environment || rec.Artifact == nil || from.pair().Artifact != rec.Artifact.Name ||
+		if from == nil || !from.released() || from.Record.Environment != rec.From.Environment || rec.Artifact == nil || from.pair().Artifact != rec.Artifact.Name ||
 			from.Record.Artifact.Digest != rec.Artifact.Digest {
 			s.say(r, ChainBreak, fmt.Sprintf("the record in %s that it climbs from", rec.From.Environment), rec.From.Statement)
 			return

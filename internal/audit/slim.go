@@ -25,6 +25,7 @@ func newWords() *words {
 
 // artifact is one copy of an artifact.
 func (w *words) artifact(a promotion.RecordArtifact) *promotion.RecordArtifact {
+	a = promotion.RecordArtifact{Name: a.Name, Version: a.Version, Digest: a.Digest}
 	if known, ok := w.artifacts.get(a); ok {
 		return known
 	}
@@ -65,20 +66,16 @@ func (w *words) word(s string) string {
 	return known
 }
 
-// slim takes from records that nothing stands on any more what only those look
-// at that come right behind them: what the gates said, the facts they saw, health.
-// The rest stays for the base branch, for rollbacks, and for whoever cites them.
-// A ledger of ten thousand releases would not fit into memory otherwise.
+// slim takes from a release that nothing follows any more what only those look at
+// that come right behind it: what the gates said, the facts they saw, health. The
+// rest stays for the base branch, for rollbacks, and for whoever cites it. Records
+// of other kinds are let go as a whole.
 func (l *ledgerWalk) slim(old *recordFile, now *recordFile) {
 	if old == nil || l.options.Recompute || l.words == nil {
 		return
 	}
 	for _, r := range old.entries {
-		if now != nil && slices.Contains(now.entries, r) {
-			continue
-		}
-		if r.Record.Kind == promotion.RecordSettle {
-			delete(l.statements, r.Statement) // nothing stands on it, and written knows it
+		if !r.released() || now != nil && slices.Contains(now.entries, r) {
 			continue
 		}
 		r.Blob = ""
@@ -88,22 +85,28 @@ func (l *ledgerWalk) slim(old *recordFile, now *recordFile) {
 	}
 }
 
-// slimmed leaves of a record what is still asked for, by its kind. Slices and what
-// is pointed to may be a caller's too (Options.Each) and are not changed.
+// slimmed leaves of a record what is still asked for. Slices and what is pointed to
+// may be a caller's too (Options.Each) and are not changed.
 func (w *words) slimmed(rec *promotion.Record) {
 	rec.Gates, rec.Facts, rec.Window, rec.Events = nil, nil, nil, nil
 	if a := rec.Artifact; a != nil {
-		rec.Artifact = w.artifact(promotion.RecordArtifact{Name: a.Name, Version: a.Version, Digest: a.Digest})
+		rec.Artifact = w.artifact(*a)
 	}
-	switch rec.Kind {
-	case promotion.RecordPropose:
-		rec.Previous, rec.Approvals, rec.Policies, rec.Reason = nil, nil, nil, ""
-	case promotion.RecordAuthorize:
-		rec.Previous, rec.Places, rec.Files, rec.Reason = nil, nil, nil, ""
-		rec.Policies = w.judgedBy(rec.Policies)
-	case promotion.RecordLand:
+	if rec.Kind == promotion.RecordLand {
 		rec.Approvals, rec.Policies, rec.Reason = nil, nil, ""
 	}
+}
+
+// own is a list whose strings hold on to nothing larger.
+func own[T any](w *words, list []T) []T {
+	if len(list) == 0 {
+		return nil
+	}
+	list = slices.Clone(list)
+	if w != nil {
+		w.all(reflect.ValueOf(&list).Elem())
+	}
+	return list
 }
 
 // all replaces every string of a value.

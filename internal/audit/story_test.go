@@ -220,6 +220,20 @@ func TestStories(t *testing.T) {
 				From: &promotion.RecordFrom{Environment: "dev", Statement: w.state.Live[dev].Land.Statement},
 			})
 		}, "CHAIN_BREAK", 1},
+		{"a promotion that climbs from what was only authorised", func(w *world) {
+			_, open, _ := w.propose(ride{pair: dev, version: "1.1.0"})
+			w.append("", promotion.Record{
+				Kind: promotion.RecordPropose, Promotion: "p", Environment: "staging", Artifact: artifact("checkout", value("checkout", "1.1.0")),
+				From: &promotion.RecordFrom{Environment: "dev", Statement: open.Statement},
+			})
+		}, "CHAIN_BREAK", 1},
+		{"a promotion that climbs from what landed", func(w *world) {
+			w.promote(ride{pair: dev, version: "1.1.0"})
+			w.append("", promotion.Record{
+				Kind: promotion.RecordPropose, Promotion: "p", Environment: "staging", Artifact: artifact("checkout", value("checkout", "1.1.0")),
+				From: &promotion.RecordFrom{Environment: "dev", Statement: w.state.Live[dev].Land.Statement},
+			})
+		}, "", 0},
 		{"a promoted file made executable", func(w *world) {
 			w.promote(ride{pair: dev, version: "1.1.0", executable: true})
 		}, "TREE_MODE", 1},
