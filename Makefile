@@ -68,6 +68,10 @@ alerts: ## have Prometheus' own tool check the alerts and play their cases
 kills: needs ## kill rung before and after every write, with and without its data
 	RUNG_KILL_ALL=1 $(GO) test -count=1 -timeout 45m -run 'EveryWrite' -v ./e2e/kill | grep -vE '^ *(=== |--- PASS: .*/)'
 
+.PHONY: upgrade
+upgrade: needs ## let the version before and this one work in turn; CORPUS=FILE keeps what the one before wrote
+	RUNG_UPGRADE=1 RUNG_CORPUS=$(abspath $(CORPUS)) $(GO) test -count=1 -timeout 10m -v ./e2e/upgrade | grep -vE '^ *(=== |--- PASS: .*/)'
+
 .PHONY: mutate
 mutate: needs ## 10,000 flipped bits and 10,000 edited fields in a repository: rung verify finds each
 	RUNG_MUTATIONS=$(or $(MUTATIONS),10000) $(GO) test -count=1 -v -timeout 80m -run 'TestFlips|TestFlippedPack|TestFieldEdits' ./internal/audit | grep -vE '^ *(=== |--- PASS: .*/)'

@@ -45,6 +45,9 @@ type Process struct {
 	lines   []string // the last lines that it logged
 }
 
+// Use makes another binary the rung that is started from now on.
+func (w *World) Use(binary string) { w.binary = binary }
+
 // Serve starts rung with the data directory of that name, and returns when it
 // listens. extra are more settings.
 func (w *World) Serve(name string, extra ...string) *Process {
