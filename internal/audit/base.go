@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rungbot/rung/internal/progress"
 	"github.com/rungbot/rung/internal/promotion"
 )
 
@@ -89,10 +90,12 @@ func (b *baseWalk) segments(ctx context.Context) error {
 	} else if witnessed, _ := parseOID(past.checkpoint.Base); len(b.ledger.initial) > 0 || !b.reaches(witnessed) {
 		return errWhole
 	}
+	judging := progress.Begin(ctx, "judging the base branch", "stretches between records", len(bases))
 	for i := 1; i < len(bases); i++ {
 		if err := b.segment(ctx, bases[i-1], bases[i], false); err != nil {
 			return err
 		}
+		judging.Add(1)
 	}
 	if err := b.segment(ctx, newest, b.head, true); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/rungbot/rung/internal/ledger"
+	"github.com/rungbot/rung/internal/progress"
 	"github.com/rungbot/rung/internal/promotion"
 )
 
@@ -320,7 +321,7 @@ func sameNames(a, b []entry) bool {
 // sweep hashes everything that the commits reach and that was not read before,
 // so that no damaged object passes because nothing asked for it. What was read
 // has named what it stands on: that is followed until nothing is left.
-func (o *objects) sweep(tips []oid) error {
+func (o *objects) sweep(tips []oid, reading *progress.Step) error {
 	for _, id := range tips {
 		o.name(id, kindCommit)
 	}
@@ -333,6 +334,7 @@ func (o *objects) sweep(tips []oid) error {
 			if err := o.readAs(n); err != nil {
 				return err
 			}
+			reading.Add(1)
 		}
 	}
 	return nil

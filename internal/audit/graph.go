@@ -5,6 +5,8 @@ import (
 	"context"
 	"slices"
 	"strings"
+
+	"github.com/rungbot/rung/internal/progress"
 )
 
 // walk learns the graph below the head: all of it, or what is behind a
@@ -40,6 +42,7 @@ func (b *baseWalk) take(c *commit) {
 
 // all learns every commit that the head reaches.
 func (b *baseWalk) all(ctx context.Context) error {
+	reading := progress.Begin(ctx, "reading the base branch", "commits", 0)
 	stack := []oid{b.head}
 	for len(stack) > 0 {
 		if err := ctx.Err(); err != nil {
@@ -55,6 +58,7 @@ func (b *baseWalk) all(ctx context.Context) error {
 			return err
 		}
 		b.take(c)
+		reading.Add(1)
 		b.kept.put(id, c.text)
 		stack = append(stack, c.parents...)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rungbot/rung/internal/gate/policy"
 	"github.com/rungbot/rung/internal/ledger"
+	"github.com/rungbot/rung/internal/progress"
 	"github.com/rungbot/rung/internal/promotion"
 )
 
@@ -135,6 +136,7 @@ func newLedgerWalk(v *verifier) *ledgerWalk {
 // walkLedger reads the ledger from a tip.
 func (v *verifier) walkLedger(ctx context.Context, tip oid) (*ledgerWalk, error) {
 	l := newLedgerWalk(v)
+	reading := progress.Begin(ctx, "reading the ledger", "commits", 0)
 	for id := tip; ; {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -147,6 +149,7 @@ func (v *verifier) walkLedger(ctx context.Context, tip oid) (*ledgerWalk, error)
 			return nil, &objectError{ObjectUnreadable, id, fmt.Sprintf("more than %d ledger commits", maxLedger)}
 		}
 		l.ids = append(l.ids, id)
+		reading.Add(1)
 		v.aside.put(id, c.text)
 		if len(c.parents) == 0 {
 			break
@@ -169,6 +172,7 @@ func (l *ledgerWalk) follow(ctx context.Context, from int) error {
 			return err
 		}
 	}
+	judging := progress.Begin(ctx, "judging the ledger", "commits", len(l.ids)-from)
 	for i := from; i < len(l.ids); i++ {
 		l.index[l.ids[i]] = i
 		if err := ctx.Err(); err != nil {
@@ -182,6 +186,7 @@ func (l *ledgerWalk) follow(ctx context.Context, from int) error {
 			return err
 		}
 		parent = c
+		judging.Add(1)
 	}
 	l.aside = aside{}
 	if l.past == nil { // what only later records would ask for

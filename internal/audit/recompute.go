@@ -12,6 +12,7 @@ import (
 	"github.com/rungbot/rung/internal/gate/health"
 	"github.com/rungbot/rung/internal/gate/policy"
 	"github.com/rungbot/rung/internal/ledger"
+	"github.com/rungbot/rung/internal/progress"
 	"github.com/rungbot/rung/internal/promotion"
 )
 
@@ -100,10 +101,12 @@ func (b *baseWalk) recompute(ctx context.Context) error {
 	}
 	count := &Recomputed{}
 	b.report.Recomputed = count
+	judging := progress.Begin(ctx, "judging again", "records", len(b.ledger.judgements))
 	for _, j := range b.ledger.judgements {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		judging.Add(1)
 		rec := &j.Record
 		switch {
 		case rec.Kind == promotion.RecordSettle && rec.Window == nil, rec.Kind != promotion.RecordSettle && rec.Facts == nil:

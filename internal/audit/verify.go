@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rungbot/rung/internal/progress"
 	"github.com/rungbot/rung/internal/promotion"
 )
 
@@ -128,7 +129,7 @@ func (v *verifier) judge(ctx context.Context, since *Checkpoint, tip oid, remote
 	name, head := v.base(base, remote)
 	if name == "" {
 		v.find(Finding{Code: BaseMissing, Object: clip(base), Expected: "the base branch, or --base BRANCH", Found: "not in this clone"})
-		return v.sweep([]oid{tip})
+		return v.sweep([]oid{tip}, nil)
 	}
 	v.report.Base = RefHead{name, head.hash()}
 	b, err := v.judgeBase(ctx, l, head)
@@ -150,7 +151,7 @@ func (v *verifier) judge(ctx context.Context, since *Checkpoint, tip oid, remote
 		if c := v.options.Checkpoint; c != nil {
 			v.witnessed(c, l, b)
 		}
-		if err := v.sweep([]oid{tip, head}); err != nil {
+		if err := v.sweep([]oid{tip, head}, progress.Begin(ctx, "reading what is left", "objects", 0)); err != nil {
 			return err
 		}
 		if err := v.packs(); err != nil {

@@ -30,6 +30,7 @@ import (
 	"github.com/go-git/go-git/v5/storage/filesystem"
 
 	"github.com/rungbot/rung/internal/gitrepo"
+	"github.com/rungbot/rung/internal/progress"
 	"github.com/rungbot/rung/internal/promotion"
 )
 
@@ -66,6 +67,7 @@ func Fetch(ctx context.Context, rawURL, base string, client *http.Client) (*Copy
 	if err != nil {
 		return nil, err
 	}
+	received := progress.Begin(ctx, "fetching the repository", "KiB", 0)
 	refs, err := branches(ctx, r, base)
 	if err != nil {
 		return nil, explained(err)
@@ -75,7 +77,7 @@ func Fetch(ctx context.Context, rawURL, base string, client *http.Client) (*Copy
 		return nil, err
 	}
 	c := &Copy{Dir: dir}
-	if err := c.lay(ctx, r, refs); err != nil {
+	if err := c.lay(ctx, r, refs, received); err != nil {
 		return nil, errors.Join(explained(err), c.Close())
 	}
 	return c, nil
@@ -110,7 +112,7 @@ func branches(ctx context.Context, r *gitrepo.Remote, base string) (heads, error
 }
 
 // lay makes the bare repository.
-func (c *Copy) lay(ctx context.Context, r *gitrepo.Remote, h heads) error {
+func (c *Copy) lay(ctx context.Context, r *gitrepo.Remote, h heads, received *progress.Step) error {
 	head := h.head
 	if head == "" {
 		head = "refs/heads/main"
@@ -139,7 +141,24 @@ func (c *Copy) lay(ctx context.Context, r *gitrepo.Remote, h heads) error {
 	if len(wants) == 0 {
 		return nil
 	}
-	return c.pack(func(to io.Writer) error { return r.Whole(ctx, wants, to) })
+	return c.pack(func(to io.Writer) error { return r.Whole(ctx, wants, &counted{to: to, step: received}) })
+}
+
+// counted tells how much has come.
+type counted struct {
+	to   io.Writer
+	step *progress.Step
+	// rest are the bytes that fill no KiB yet.
+	rest int
+}
+
+// Write counts what is written.
+func (c *counted) Write(p []byte) (int, error) {
+	n, err := c.to.Write(p)
+	c.rest += n
+	c.step.Add(c.rest >> 10)
+	c.rest &= 1<<10 - 1
+	return n, err
 }
 
 // pack stores a pack and makes its index.
