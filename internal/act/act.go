@@ -103,6 +103,9 @@ func (a *Actor) Do(ctx context.Context, s *promotion.Snapshot, plan *promotion.P
 		Actor: a, s: s, plan: plan, log: zerolog.Ctx(ctx), maybe: maybe, commits: map[int]promotion.Hash{}, tip: s.Ledger.Tip,
 		res: promotion.Outcome{Heads: map[promotion.Pair]promotion.Hash{}, Opened: map[promotion.Pair]int{}, Refused: map[promotion.Pair]promotion.Refusal{}},
 	}
+	if urgent(plan) {
+		ctx = forge.WithUrgency(ctx)
+	}
 	for _, step := range []func(context.Context) error{d.push, d.onboard, d.reopen, d.open, d.check, d.merge, d.answer} {
 		if err := step(ctx); err != nil {
 			d.tell(ctx, err)
@@ -113,6 +116,14 @@ func (a *Actor) Do(ctx context.Context, s *promotion.Snapshot, plan *promotion.P
 		d.granted()
 	}
 	return d.res, nil
+}
+
+// urgent reports whether a plan carries a rollback on. All of its writes are then
+// urgent: what stops one of them would stop the rollback.
+func urgent(plan *promotion.Plan) bool {
+	return slices.ContainsFunc(plan.Pairs, func(st promotion.PairState) bool {
+		return st.Kind == promotion.KindRollback && (st.Phase == promotion.PhaseOpen || st.Phase == promotion.PhaseReady)
+	})
 }
 
 // doing is one Do under way.

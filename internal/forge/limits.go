@@ -39,6 +39,12 @@ func WithUrgency(ctx context.Context) context.Context {
 	return context.WithValue(ctx, urgencyKey{}, true)
 }
 
+// Urgent reports whether the work under ctx was marked by WithUrgency.
+func Urgent(ctx context.Context) bool {
+	urgent, _ := ctx.Value(urgencyKey{}).(bool)
+	return urgent
+}
+
 // Waits when GitHub limits without saying until when: the first one and the
 // longest. Each limit in a row doubles it.
 const (
@@ -130,7 +136,7 @@ func (l *limits) admit(req *http.Request) error {
 	if !isWrite {
 		return nil
 	}
-	urgent, _ := req.Context().Value(urgencyKey{}).(bool)
+	urgent := Urgent(req.Context())
 	share := func(limit int) int {
 		if urgent || limit <= 0 {
 			return limit
