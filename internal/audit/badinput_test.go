@@ -66,13 +66,14 @@ func TestBadInput(t *testing.T) {
 		}, 1, "OBJECT_MALFORMED", "1000 headers"},
 		{"directories without end", func(w *world) { w.onBase(map[string]string{strings.Repeat("d/", 100) + "f": "x\n"}) }, 2, "OBJECT_UNREADABLE", "directories deep"},
 		{"the ledger of another repository", func(w *world) {
-			other := newWorld(w.TB)
-			other.now = other.now.AddDate(0, 0, 1)
-			other.tell()
-			other.push()
-			w.git("", "fetch", "-q", other.dir, "+refs/heads/rung/ledger:refs/heads/other")
-			w.set(ledgerRef, w.parse("other"))
-		}, 1, "REF_REWIND", "ledger of another repository"},
+			w.anothers()
+		}, 2, "LEDGER_FOREIGN", "ledger of another repository"},
+		{"the ledger of another repository, where rung.yaml names its own", func(w *world) {
+			first := strings.TrimSpace(w.git("", "rev-list", "--max-parents=0", "rung/ledger"))
+			w.onBase(map[string]string{"rung.yaml": "ledger: " + first + "\n" + rungYAML})
+			w.anothers()
+		}, 1, "LEDGER_RESET", ledgerRef},
+		{"the signers file cut short", func(w *world) { shorten(w, loose(w, "rung/ledger:"+ledger.SignersPath), 10) }, 2, "OBJECT_UNREADABLE", "rung/ledger:" + ledger.SignersPath},
 		{"the ledger's ref names a file", func(w *world) { w.set(ledgerRef, w.parse("main:README.md")) }, 1, "OBJECT_MALFORMED", "main:README.md"},
 		{"the ledger's ref names nothing", func(w *world) { w.set(ledgerRef, strings.Repeat("1", 40)) }, 2, "OBJECT_MISSING", "1111111"},
 		{"the base's ref names a tree", func(w *world) { w.set("refs/heads/main", w.parse("main^{tree}")) }, 1, "OBJECT_MALFORMED", "main^{tree}"},
@@ -110,4 +111,15 @@ func TestBadInput(t *testing.T) {
 			}
 		})
 	}
+}
+
+// anothers puts the ledger of another repository in the place of this one's.
+func (w *world) anothers() {
+	other := newWorld(w.TB)
+	other.now = other.now.AddDate(0, 0, 1)
+	other.tell()
+	other.push()
+	w.git("", "fetch", "-q", other.dir, "+refs/heads/rung/ledger:refs/heads/other")
+	w.set(ledgerRef, w.parse("other"))
+	w.git("", "update-ref", "-d", "refs/heads/other")
 }

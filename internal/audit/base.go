@@ -53,7 +53,13 @@ func (v *verifier) judgeBase(ctx context.Context, l *ledgerWalk, head oid) (*bas
 			b.promised[r.pair()] = r
 		}
 	}
-	for _, part := range []func(context.Context) error{b.walk, b.pinned, b.introduced, b.segments, b.rest} {
+	if err := b.walk(ctx); err != nil {
+		return nil, err
+	}
+	if foreign, err := b.foreign(); err != nil || foreign {
+		return b, err
+	}
+	for _, part := range []func(context.Context) error{b.pinned, b.introduced, b.segments, b.rest} {
 		if err := part(ctx); err != nil {
 			return nil, err
 		}
@@ -75,7 +81,7 @@ func (b *baseWalk) segments(ctx context.Context) error {
 			Found: b.head.String(),
 		}
 		if !b.reaches(bases[0]) {
-			f.Found += ", which has nothing of the ledger's: it is the ledger of another repository, or another branch stands in the place of this one"
+			f.Found += ", which has nothing of the ledger's"
 		}
 		b.find(f)
 		return nil

@@ -137,6 +137,8 @@ const (
 	HistoryTruncated Code = "HISTORY_TRUNCATED"
 	// LedgerMissing: this clone has no ledger branch.
 	LedgerMissing Code = "LEDGER_MISSING"
+	// LedgerForeign: the ledger of another repository, or another base branch: nothing that it stands on is there, and rung.yaml names no ledger.
+	LedgerForeign Code = "LEDGER_FOREIGN"
 	// BaseMissing: this clone doesn't have the base branch.
 	BaseMissing Code = "BASE_MISSING"
 	// ObjectMissing: an object that history names is not in this clone.
@@ -167,7 +169,7 @@ func (c Code) Class() Class {
 	switch c {
 	case LandPending, AdoptPending, Override:
 		return Listed
-	case HistoryTruncated, LedgerMissing, BaseMissing, ObjectMissing, ObjectUnreadable, RecordUnknown, ConfigUnreadable:
+	case HistoryTruncated, LedgerMissing, LedgerForeign, BaseMissing, ObjectMissing, ObjectUnreadable, RecordUnknown, ConfigUnreadable:
 		return Unjudged
 	}
 	return Tampered

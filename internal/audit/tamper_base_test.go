@@ -59,6 +59,11 @@ var _ = tampering(scene{grow: (*world).tell, attacks: []attack{
 		w.adopted()
 	}},
 	{25, "the base begun anew with the same files", "REF_REWIND", 1, func(w *world) {
+		first := strings.TrimSpace(w.git("", "rev-list", "--max-parents=0", "rung/ledger"))
+		tree := w.withFiles(w.parse("main^{tree}"), map[string]string{"rung.yaml": "ledger: " + first + "\n" + w.cat("main:rung.yaml")})
+		w.set("refs/heads/main", strings.TrimSpace(w.git("", "commit-tree", tree, "-m", "begin")))
+	}},
+	{0, "another base that names no ledger", "LEDGER_FOREIGN", 2, func(w *world) {
 		w.set("refs/heads/main", strings.TrimSpace(w.git("", "commit-tree", "main^{tree}", "-m", "begin")))
 	}},
 }})
