@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rungbot/rung/e2e/world"
@@ -27,6 +28,7 @@ var binary string
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "rung-upgrade-")
 	if err == nil {
+		scratch = dir
 		binary, err = world.Build(dir)
 	}
 	code := 1
@@ -72,28 +74,38 @@ func reachable(clone, commit string) error {
 	return fmt.Errorf("the version before this one, commit %s of e2e/upgrade/previous, is not in this clone: run git fetch, and if it is not there then, mend that file", commit)
 }
 
-// buildPrevious builds the version before this one and returns its binary and the
-// directory of its sources.
-func buildPrevious(t *testing.T) (older, sources string) {
-	t.Helper()
+// scratch is removed when the tests have ended.
+var scratch string
+
+// previous is the version before this one, built once: its binary, and the directory of
+// its sources.
+var previous = sync.OnceValues(func() (built [2]string, err error) {
 	text, err := os.ReadFile("previous")
 	if err != nil {
-		t.Fatal(err)
+		return built, err
 	}
 	commit, err := previousCommit(string(text))
 	if err == nil {
 		err = reachable(root, commit)
 	}
 	if err != nil {
+		return built, err
+	}
+	built = [2]string{filepath.Join(scratch, "previous"), filepath.Join(scratch, "sources")}
+	cmd := exec.Command("bash", "-euo", "pipefail", "-c", `mkdir "$2"; git -C "$1" archive "$3" | tar -x -C "$2"; cd "$2"; go build -o "$4" ./cmd/rung`, "bash", root, built[1], commit, built[0]) // #nosec G204 -- a commit's digits
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return built, fmt.Errorf("building commit %s: %w\n%s", commit, err, out)
+	}
+	return built, nil
+})
+
+func buildPrevious(t *testing.T) (older, sources string) {
+	t.Helper()
+	built, err := previous()
+	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	sources, older = filepath.Join(dir, "sources"), filepath.Join(dir, "rung")
-	cmd := exec.Command("bash", "-euo", "pipefail", "-c", `mkdir "$2"; git -C "$1" archive "$3" | tar -x -C "$2"; cd "$2"; go build -o "$4" ./cmd/rung`, "bash", root, sources, commit, older) // #nosec G204 -- a commit's digits
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building commit %s: %v\n%s", commit, err, out)
-	}
-	return older, sources
+	return built[0], built[1]
 }
 
 func TestThePreviousVersionIsNamed(t *testing.T) {

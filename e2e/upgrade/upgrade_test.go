@@ -15,7 +15,8 @@ import (
 	"github.com/rungbot/rung/internal/promotion"
 )
 
-// kinds are all kinds of records that there are.
+// kinds are all kinds of records that the version before writes; writeEveryKind has it
+// write them.
 var kinds = []promotion.RecordKind{
 	promotion.RecordPropose, promotion.RecordAuthorize, promotion.RecordLand, promotion.RecordSettle, promotion.RecordWithdraw, promotion.RecordAdopt,
 	promotion.RecordAnnounce, promotion.RecordQuarantine, promotion.RecordUnquarantine, promotion.RecordFreeze, promotion.RecordUnfreeze, promotion.RecordRotate,
