@@ -10,7 +10,7 @@
 //	/rollback [artifact] [in env] [to version] [force: reason]
 //	/hold [artifact] [in env] [reason…]      /resume [artifact] [in env]
 //	/retry
-//	/quarantine [artifact] [digest] [reason…] /unquarantine [digest] <reason…>
+//	/quarantine [digest] [reason…]           /unquarantine [digest] <reason…>
 //	/freeze <env|all> <reason…> [until 2006-01-02T15:04Z]   /unfreeze <env|all>
 //	/adopt [artifact in env] <reason…>
 //	/why [artifact] [in env]    /help

@@ -308,7 +308,7 @@ func Help() string {
 | '/retry' | propose a version again that was vetoed by closing its pull request | write |
 | '/quarantine [digest] [reason]' | bar a digest everywhere | write |
 | '/unquarantine [digest] <reason>' | lift that | an eligible approver who did not cause it |
-| '/freeze <environment or all> <reason> [until time]', '/unfreeze' | close an environment for promotions; rollbacks still work | maintain |
+| '/freeze <environment or all> <reason> [until time]', '/unfreeze <environment or all>' | close an environment for promotions; rollbacks still work | maintain |
 | '/adopt [artifact in environment] <reason>' | keep what was changed by hand, and go on from there | maintain |
 | '/why [artifact] [in environment]' | say what holds a promotion | read |
 | '/help' | this | read |
