@@ -39,6 +39,7 @@ var acts = map[string]act{
 	"review":           {"review PERSON approve|reject|comment PR", [2]int{3, 3}, doReview},
 	"dismiss":          {"dismiss PERSON PR REVIEW", [2]int{3, 3}, doDismiss},
 	"comment":          {"comment PERSON PR TEXT", [2]int{3, 3}, doComment},
+	"lock":             {"lock PERSON PR on|off: the conversation, to those without write", [2]int{3, 3}, doLock},
 	"edit-comment":     {"edit-comment PERSON COMMENT TEXT", [2]int{3, 3}, doEditComment},
 	"merge":            {"merge PERSON PR [squash|rebase]", [2]int{2, 3}, doMerge},
 	"close":            {"close PERSON PR", [2]int{2, 2}, doClose},
@@ -168,6 +169,14 @@ func doComment(ctx context.Context, w *world, args []string) (map[string]string,
 	}
 	id, err := w.emu.Comment(ctx, w.name, n, args[0], strings.ReplaceAll(args[2], `\n`, "\n"))
 	return map[string]string{"COMMENT": strconv.FormatInt(id, 10)}, err
+}
+
+func doLock(ctx context.Context, w *world, args []string) (map[string]string, error) {
+	n, err := number(args[1])
+	if err != nil {
+		return nil, err
+	}
+	return nil, w.emu.Lock(ctx, w.name, n, args[0], args[2] == "on")
 }
 
 func doEditComment(ctx context.Context, w *world, args []string) (map[string]string, error) {

@@ -188,6 +188,22 @@ func (s *Server) EditComment(_ context.Context, full, person string, id int64, b
 	return notFound()
 }
 
+// Lock closes the conversation of an issue or a pull request to those without
+// write, or opens it again.
+func (s *Server) Lock(_ context.Context, full string, number int, person string, locked bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, who, err := s.seat(full, person)
+	if err != nil {
+		return err
+	}
+	i := r.Issues[number]
+	if i == nil {
+		return notFound()
+	}
+	return s.lockIssue(r, i, who, locked)
+}
+
 // Merge merges a pull request as a person does with the button. Method is
 // merge, squash or rebase; empty is merge. It returns the new commit.
 func (s *Server) Merge(ctx context.Context, full string, number int, person, method string) (string, error) {

@@ -203,11 +203,18 @@ func (s *Server) lock(c *call, locked bool) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if !s.canPush(c.repo, c.who.acc) {
-		return reply{}, fail(http.StatusForbidden, "Must have write access to the repository")
+	if err := s.lockIssue(c.repo, i, c.who.acc, locked); err != nil {
+		return reply{}, err
+	}
+	return noContent()
+}
+
+func (s *Server) lockIssue(r *repo, i *issue, who *account, locked bool) error {
+	if !s.canPush(r, who) {
+		return fail(http.StatusForbidden, "Must have write access to the repository")
 	}
 	i.Locked = locked
-	return noContent()
+	return nil
 }
 
 // label puts labels on an issue, making those that are new, and returns which
