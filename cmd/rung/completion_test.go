@@ -58,9 +58,9 @@ func TestBashCompletes(t *testing.T) {
 	if err != nil {
 		t.Skip("bash is not installed")
 	}
-	rung := filepath.Join(t.TempDir(), "rung")
-	if out, err := exec.Command("go", "build", "-o", rung, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	rung, err := program()
+	if err != nil {
+		t.Fatal(err)
 	}
 	here := t.TempDir()
 	config := "version: 1\nartifacts:\n  checkout: {image: ghcr.io/acme/checkout}\nenvironments:\n  dev: {}\n  prod: {after: [dev]}\n"

@@ -61,7 +61,9 @@ Whose words count, and when, is in [configuration.md](configuration.md#commands)
 
 Every command exits with 0 when what it looked at holds, 1 when it does not, and 2 when it could not
 be judged or was asked wrongly. What a program reads goes to standard output, what is said about it to
-standard error. The flags of all of them:
+standard error. On a terminal, a command that takes longer than a second says there what it is doing
+and how far it has come, in one line that is gone at the end; colours are for terminals too, unless
+` + "`NO_COLOR`" + ` is set or ` + "`TERM`" + ` is ` + "`dumb`" + `. Pipes and ` + "`--json`" + ` get neither. The flags of all of them:
 
 `)
 	parameters(&b, nil, everywhere)

@@ -40,7 +40,7 @@ func (c doctorCommand) Run(ctx context.Context, io streams) error {
 	case err != nil:
 		return err
 	default:
-		report = app.Examine(ctx, s, app.Options{Log: logger(io.err, s.LogLevel, s.LogFormat)}, app.Examination{Repositories: c.Repositories, Production: c.Production})
+		report = app.Examine(ctx, s, app.Options{Log: logger(io, s.LogLevel, s.LogFormat)}, app.Examination{Repositories: c.Repositories, Production: c.Production})
 	}
 	if c.JSON {
 		err = encode(io, report)

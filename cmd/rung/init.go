@@ -12,6 +12,7 @@ import (
 	"github.com/rungbot/rung"
 	"github.com/rungbot/rung/internal/app"
 	"github.com/rungbot/rung/internal/pipeline"
+	"github.com/rungbot/rung/internal/progress"
 	"github.com/rungbot/rung/internal/settings"
 	"github.com/rungbot/rung/internal/survey"
 	"github.com/rungbot/rung/internal/survey/checkout"
@@ -52,10 +53,11 @@ func (c initCommand) Run(ctx context.Context, io streams) error {
 	if c.PullRequest != "" {
 		return c.propose(ctx, io)
 	}
-	tree, err := checkout.Read(c.Path, c.Under)
+	tree, err := checkout.Read(ctx, c.Path, c.Under)
 	if err != nil {
 		return err
 	}
+	progress.Begin(ctx, "telling environments and artifacts apart", "", 0)
 	s, edits, err := survey.LookAndMark(tree, c.Mark && !c.Print)
 	if err != nil {
 		return err
@@ -149,7 +151,7 @@ func (c initCommand) propose(ctx context.Context, io streams) error {
 	if err != nil {
 		return err
 	}
-	done, err := app.Introduce(ctx, s, c.PullRequest, app.Options{Log: logger(io.err, s.LogLevel, s.LogFormat)}, app.Introduction{Under: c.Under, Mark: c.Mark, Schema: rung.Schema})
+	done, err := app.Introduce(ctx, s, c.PullRequest, app.Options{Log: logger(io, s.LogLevel, s.LogFormat)}, app.Introduction{Under: c.Under, Mark: c.Mark, Schema: rung.Schema})
 	if err != nil {
 		return err
 	}

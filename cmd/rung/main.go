@@ -94,7 +94,6 @@ func run(ctx context.Context, args []string, io streams) int {
 		kong.Writers(io.out, io.err),
 		kong.Exit(func(c int) { code = c }),
 		kong.UsageOnError(),
-		kong.BindTo(ctx, (*context.Context)(nil)),
 	)...)
 	if err != nil {
 		fmt.Fprintln(io.err, "rung:", err)
@@ -116,7 +115,11 @@ func run(ctx context.Context, args []string, io streams) int {
 		}
 		io.env = append(environ, io.env...) // of two the last one counts
 	}
-	if err := parsed.Run(io); err != nil {
+	ctx, io, gone := watched(ctx, io, parsed)
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	err = parsed.Run(io)
+	gone()
+	if err != nil {
 		var exit *exitError
 		if !errors.As(err, &exit) {
 			exit = &exitError{code: 2, err: err}
@@ -130,13 +133,14 @@ func run(ctx context.Context, args []string, io streams) int {
 }
 
 // logger writes as the settings say: JSON in service, readable on a terminal.
-func logger(w io.Writer, level, format string) zerolog.Logger {
+func logger(io streams, level, format string) zerolog.Logger {
 	l, err := zerolog.ParseLevel(level)
 	if err != nil {
 		l = zerolog.InfoLevel
 	}
+	w := io.err
 	if format == "console" || format != "json" && terminal(w) {
-		w = zerolog.ConsoleWriter{Out: w, TimeFormat: "15:04:05"}
+		w = zerolog.ConsoleWriter{Out: w, TimeFormat: "15:04:05", NoColor: !colourful(io.err, io.env)}
 	}
 	return zerolog.New(w).Level(l).With().Timestamp().Logger()
 }

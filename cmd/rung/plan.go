@@ -85,7 +85,7 @@ func inspect(ctx context.Context, io streams, name string) (*local.Seen, error) 
 	if err != nil {
 		return nil, err
 	}
-	snapshot, plan, err := app.Inspect(ctx, s, name, app.Options{Log: logger(io.err, s.LogLevel, s.LogFormat)})
+	snapshot, plan, err := app.Inspect(ctx, s, name, app.Options{Log: logger(io, s.LogLevel, s.LogFormat)})
 	if err != nil {
 		return nil, err
 	}

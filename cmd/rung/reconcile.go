@@ -45,7 +45,7 @@ func (c reconcileCommand) Run(ctx context.Context, io streams) error {
 		return err
 	}
 	s.Listen = "none"
-	a, err := app.New(ctx, s, app.Options{Log: logger(io.err, s.LogLevel, s.LogFormat), QueuePath: queue.InMemory, NoWebhooks: true, Only: c.Repository})
+	a, err := app.New(ctx, s, app.Options{Log: logger(io, s.LogLevel, s.LogFormat), QueuePath: queue.InMemory, NoWebhooks: true, Only: c.Repository})
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func (serveCommand) Run(ctx context.Context, io streams) error {
 		// it collects.
 		debug.SetGCPercent(servePercent)
 	}
-	a, err := app.New(ctx, s, app.Options{Log: logger(io.err, s.LogLevel, s.LogFormat)})
+	a, err := app.New(ctx, s, app.Options{Log: logger(io, s.LogLevel, s.LogFormat)})
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/rungbot/rung/internal/forge"
 	"github.com/rungbot/rung/internal/gitrepo"
 	"github.com/rungbot/rung/internal/ledger"
+	"github.com/rungbot/rung/internal/progress"
 	"github.com/rungbot/rung/internal/promotion"
 	"github.com/rungbot/rung/internal/queue"
 	"github.com/rungbot/rung/internal/settings"
@@ -32,6 +33,7 @@ type Examination struct {
 func Examine(ctx context.Context, s settings.Settings, o Options, e Examination) doctor.Report {
 	a := &App{settings: s, options: o.filled(), log: o.Log, routes: newRoutes()}
 	f := a.facts(e.Production)
+	progress.Begin(ctx, "looking at this machine and at GitHub", "", 0)
 	a.examineMachine(ctx, f)
 	if f.App = a.examineApp(ctx, f); f.App.Looked && f.App.Problem == "" {
 		a.examineInstallations(ctx, f)
@@ -159,12 +161,14 @@ func (a *App) examineRepositories(ctx context.Context, f *doctor.Facts, names []
 	if len(names) > 0 {
 		all, f.Missing = chosen(all, names)
 	}
+	looking := progress.Begin(ctx, "looking at repositories", "done", len(all))
 	for i, repo := range all {
 		if len(names) == 0 && i >= maxExamined {
 			f.Left = append(f.Left, repo.FullName())
 			continue
 		}
 		r := a.examineClosely(ctx, repo)
+		looking.Add(1)
 		if len(names) == 0 && r.Problem == "" && !r.Configured {
 			f.Unconfigured = append(f.Unconfigured, repo.FullName())
 			continue

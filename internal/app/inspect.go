@@ -7,6 +7,7 @@ import (
 
 	"github.com/rungbot/rung/internal/decide"
 	"github.com/rungbot/rung/internal/hint"
+	"github.com/rungbot/rung/internal/progress"
 	"github.com/rungbot/rung/internal/promotion"
 	"github.com/rungbot/rung/internal/queue"
 	"github.com/rungbot/rung/internal/reconcile"
@@ -17,6 +18,7 @@ import (
 // a listener or a single write: the dry run.
 func Inspect(ctx context.Context, s settings.Settings, fullName string, o Options) (*promotion.Snapshot, promotion.Plan, error) {
 	a := &App{settings: s, options: o.filled(), log: o.Log, routes: newRoutes()}
+	progress.Begin(ctx, "looking at "+fullName+" at GitHub", "", 0)
 	r, err := a.named(ctx, fullName)
 	if err != nil {
 		return nil, promotion.Plan{}, err

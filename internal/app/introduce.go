@@ -7,6 +7,7 @@ import (
 	"maps"
 
 	"github.com/rungbot/rung/internal/act"
+	"github.com/rungbot/rung/internal/progress"
 	"github.com/rungbot/rung/internal/settings"
 	"github.com/rungbot/rung/internal/survey"
 )
@@ -34,6 +35,7 @@ type Introduced struct {
 // request with a rung.yaml, if it has none. An existing one is left alone.
 func Introduce(ctx context.Context, s settings.Settings, fullName string, o Options, in Introduction) (Introduced, error) {
 	a := &App{settings: s, options: o.filled(), log: o.Log, routes: newRoutes()}
+	progress.Begin(ctx, "reading "+fullName+" at GitHub", "", 0)
 	r, err := a.named(ctx, fullName)
 	if err != nil {
 		return Introduced{}, err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rungbot/rung/internal/doors/github"
 	"github.com/rungbot/rung/internal/forge"
+	"github.com/rungbot/rung/internal/progress"
 	"github.com/rungbot/rung/internal/promotion"
 	"github.com/rungbot/rung/internal/queue"
 )
@@ -27,6 +28,7 @@ const soon = 15 * time.Second
 // woke it, if anything did. An error that is no ErrPassFailed means that not all were
 // looked at.
 func (a *App) Rest(ctx context.Context, event *Event) error {
+	progress.Begin(ctx, "asking GitHub for repositories and deliveries", "", 0)
 	if err := a.Start(ctx); err != nil {
 		return err
 	}

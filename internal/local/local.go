@@ -28,6 +28,7 @@ import (
 	"github.com/rungbot/rung/internal/hint"
 	"github.com/rungbot/rung/internal/ledger"
 	"github.com/rungbot/rung/internal/observe"
+	"github.com/rungbot/rung/internal/progress"
 	"github.com/rungbot/rung/internal/promotion"
 	"github.com/rungbot/rung/internal/sign"
 )
@@ -86,6 +87,7 @@ func Look(ctx context.Context, path string, o Options) (*Seen, error) {
 	if err := r.branches(); err != nil {
 		return nil, err
 	}
+	progress.Begin(ctx, "looking at the clone", "", 0)
 	return r.look(ctx)
 }
 

@@ -30,6 +30,7 @@ import (
 	"github.com/rungbot/rung/internal/gitrepo"
 	"github.com/rungbot/rung/internal/hint"
 	"github.com/rungbot/rung/internal/observe"
+	"github.com/rungbot/rung/internal/progress"
 	"github.com/rungbot/rung/internal/promotion"
 	"github.com/rungbot/rung/internal/queue"
 )
@@ -255,6 +256,7 @@ func (r *Reconciler) pass(ctx context.Context, work *queue.Work) (time.Time, err
 	}
 	log := r.c.Log.With().Str("repository", repo.Repository.FullName()).Logger()
 	ctx = log.WithContext(ctx)
+	progress.Begin(ctx, "looking at "+repo.Repository.FullName(), "", 0)
 	if changed {
 		// Renamed, transferred, taken out, suspended: begin anew with what it is
 		// now.

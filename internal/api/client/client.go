@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/rungbot/rung/internal/api"
+	"github.com/rungbot/rung/internal/progress"
 	"github.com/rungbot/rung/internal/promotion"
 )
 
@@ -114,6 +115,7 @@ func repositoryPath(name string) (string, error) {
 // get asks for one document.
 func get[T any](ctx context.Context, c *Client, path string, query url.Values, version func(T) int) (T, error) {
 	var document T
+	progress.Begin(ctx, "asking "+c.base, "", 0)
 	address := c.base + path
 	if len(query) > 0 {
 		address += "?" + query.Encode()

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/rungbot/rung/internal/progress"
 )
 
 // Limits of what is taken from an archive.
@@ -54,6 +56,7 @@ func Open(ctx context.Context, file string) (*Bundle, error) {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
+	progress.Begin(ctx, "unpacking the archive", "", 0)
 	dir, err := os.MkdirTemp("", "rung-bundle-")
 	if err != nil {
 		return nil, err

@@ -17,6 +17,7 @@ import (
 
 	"github.com/rungbot/rung/internal/audit"
 	"github.com/rungbot/rung/internal/ledger"
+	"github.com/rungbot/rung/internal/progress"
 	"github.com/rungbot/rung/internal/promotion"
 )
 
@@ -63,6 +64,7 @@ func Write(ctx context.Context, clone, file string, o Options) (*audit.Report, *
 		Format: Format, Rung: o.Rung,
 		Base: audit.RefHead{Ref: branch(report.Base.Ref), Head: report.Base.Head}, Ledger: audit.RefHead{Ref: promotion.LedgerRef, Head: report.Ledger.Head},
 	}}
+	progress.Begin(ctx, "writing the archive, and reading it back", "", 0)
 	if err := w.collect(ctx, clone, o); err != nil {
 		return &report, nil, err
 	}

@@ -7,6 +7,7 @@
 package checkout
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -22,13 +23,14 @@ import (
 	"github.com/rungbot/rung/internal/gitrepo"
 	"github.com/rungbot/rung/internal/manifest"
 	"github.com/rungbot/rung/internal/pipeline"
+	"github.com/rungbot/rung/internal/progress"
 	"github.com/rungbot/rung/internal/survey"
 )
 
 // Read reads the checkout whose top is dir: the files that git tracks, as they stand
 // on disk, and rung's own whether they are tracked yet or not. A *survey.Refusal
 // says what is wrong with the directory.
-func Read(dir string, under []string) (survey.Tree, error) {
+func Read(ctx context.Context, dir string, under []string) (survey.Tree, error) {
 	t := survey.Tree{Under: under}
 	w, err := gitrepo.OpenWorktree(dir)
 	switch {
@@ -56,7 +58,7 @@ func Read(dir string, under []string) (survey.Tree, error) {
 		return t, err
 	}
 	t.Owner = owner(w.Origin)
-	return t, r.read(paths)
+	return t, r.read(ctx, paths)
 }
 
 // reader reads below a root into a tree.
@@ -119,15 +121,20 @@ func (r *reader) everything() ([]string, error) {
 	return paths, err
 }
 
-func (r *reader) read(paths []string) error {
+func (r *reader) read(ctx context.Context, paths []string) error {
 	chosen, err := survey.Choose(paths, r.tree.Under)
 	if err != nil {
 		return err
 	}
+	reading := progress.Begin(ctx, "reading the checkout", "files", len(chosen))
 	for _, p := range chosen {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if err := r.file(p); err != nil {
 			return err
 		}
+		reading.Add(1)
 	}
 	return nil
 }

@@ -80,7 +80,7 @@ func TestReadTakesWhatGitTracks(t *testing.T) {
 		t.Fatal(err)
 	}
 	git(t, dir, "remote", "add", "origin", "https://user:secret@github.com/acme/environments.git")
-	tree, err := Read(dir, nil)
+	tree, err := Read(t.Context(), dir, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestReadTakesWhatGitTracks(t *testing.T) {
 		t.Errorf("owner %q, notes %s", tree.Owner, noted(tree))
 	}
 	write(t, dir, ".git/index", "broken")
-	tree, err = Read(dir, nil)
+	tree, err = Read(t.Context(), dir, nil)
 	if err != nil || !strings.Contains(paths(tree), "new/prod/a.yaml") || !strings.Contains(noted(tree), "git's index can't be read") {
 		t.Errorf("%v %s %s", err, paths(tree), noted(tree))
 	}
@@ -120,7 +120,7 @@ func TestReadFollowsNothing(t *testing.T) {
 	if err := syscall.Mkfifo(filepath.Join(dir, "environments/dev/now-a-pipe.yaml"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	tree, err := Read(dir, nil)
+	tree, err := Read(t.Context(), dir, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestReadFollowsNothing(t *testing.T) {
 	}
 	link(outside, "through")
 	write(t, outside, "a.yaml", "image: ghcr.io/acme/secret:1.0.0\n")
-	if tree, err = Read(dir, nil); err != nil {
+	if tree, err = Read(t.Context(), dir, nil); err != nil {
 		t.Fatal(err)
 	}
 	if got := paths(tree); got != "environments/dev/a.yaml" || !strings.Contains(noted(tree), "through/a.yaml: passed over: it can't be read") {
@@ -153,7 +153,7 @@ func TestReadRefuses(t *testing.T) {
 		bare:                            "a bare repository",
 		t.TempDir():                     "it is not a git repository: run rung init at the top",
 	} {
-		_, err := Read(at, nil)
+		_, err := Read(t.Context(), at, nil)
 		var refusal *survey.Refusal
 		if !errors.As(err, &refusal) || !strings.Contains(refusal.Sentence, want) || strings.Contains(refusal.Sentence, "\n") {
 			t.Errorf("%s: %v, not %s", at, err, want)
