@@ -491,8 +491,7 @@ func TestBaseMovedAgainstTheEmulator(t *testing.T) {
 	}
 }
 
-// The target of PERFORMANCE.md row 1: two calls for a pull request with its
-// check.
+// A target of docs/benchmarks.md: two calls for a pull request with its check.
 func TestOpeningTakesTwoCalls(t *testing.T) {
 	e := newEmulated(t)
 	_, err := e.client.Token(t.Context())

@@ -8,7 +8,7 @@
 // what the world looked like in between is what the write is judged by. Final
 // looks at a world that has come to rest.
 //
-// The rules are DESIGN.md's invariants, and each violation is named by one:
+// The rules are rung's invariants, and each violation is named by its number:
 // 1 gates, 2 once, 3 quarantine and health, 4 scope, 5 reasons, 6 restart and
 // records, 7 bounded. It is stricter than rung only where the design is; where
 // the design leaves a choice it accepts every answer.
