@@ -49,6 +49,25 @@ func (c *cast) serve(binary string) {
 	c.Receive(c.rung)
 }
 
+// back starts the version before on what this version left. Where it refuses the data
+// directory, because a schema step says that it breaks what was before, that directory is
+// deleted, as the refusal says.
+func (c *cast) back() {
+	c.t.Helper()
+	c.Use(c.older)
+	rung, err := c.TryServe("shared", c.settings...)
+	if err != nil && strings.Contains(err.Error(), "start the newer rung again") {
+		c.t.Logf("going back costs the data directory: %v", err)
+		c.rung.Forget()
+		rung, err = c.TryServe("shared", c.settings...)
+	}
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.rung = rung
+	c.Receive(rung)
+}
+
 // until waits for a state of the world, while everybody does what is asked of them.
 func (c *cast) until(what string, cond func() bool) {
 	c.t.Helper()
@@ -174,6 +193,8 @@ func (c *cast) name(binary string) string {
 // checkpoint that they write in turn; and each what the other bundled.
 func (c *cast) verify(when string) {
 	c.t.Helper()
+	c.until("nothing is open", c.resting)
+	c.Quiet()
 	c.t.Logf("rung verify by both, %s: %d records, after %s", when, len(c.Ledger()), time.Since(c.began).Round(time.Second))
 	bundles := map[string]string{}
 	for _, binary := range []string{c.older, c.newer} {

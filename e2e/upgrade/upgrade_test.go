@@ -52,7 +52,7 @@ func TestForwardAndBack(t *testing.T) {
 	c.serve(c.newer)
 	c.until("this version's API says all that the one before said", func() bool { return len(lost(before, c.document())) == 0 })
 	c.rung.Stop()
-	c.serve(c.older)
+	c.back()
 
 	// One version is announced to the old process, which dies before it wrote anything
 	// of it; another while nobody runs.
@@ -67,11 +67,10 @@ func TestForwardAndBack(t *testing.T) {
 	c.arrives("web", "1.3.0")
 	c.announced("checkout", "1.4.0")
 	c.announced("web", "1.3.0")
-	c.until("nothing is open", func() bool { return c.resting() })
 	c.verify("after this version")
 
 	c.rung.Stop()
-	c.serve(c.older)
+	c.back()
 	c.publish("checkout", "1.5.0")
 	c.arrives("checkout", "1.5.0")
 	c.say(c.pull("checkout", "merged"), "bob", "/rollback", "quarantine")
@@ -87,7 +86,6 @@ func TestForwardAndBack(t *testing.T) {
 	c.announced("web", "1.4.0")
 	c.publish("checkout", "1.6.0")
 	c.arrives("checkout", "1.6.0")
-	c.until("nothing is open", func() bool { return c.resting() })
 	c.verify("at the end")
 	c.rung.Stop()
 	bad := c.Publish("checkout", "1.5.0")
@@ -135,7 +133,6 @@ func writeEveryKind(c *cast) {
 	c.rotate()
 	c.publish("web", "1.2.0")
 	c.arrives("web", "1.2.0")
-	c.until("nothing is open", func() bool { return c.resting() })
 	for _, kind := range kinds {
 		if c.count(string(kind)) == 0 {
 			t.Errorf("there is no record of kind %s", kind)
