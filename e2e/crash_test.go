@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strconv"
+	"strings"
 
 	"github.com/rungbot/rung/internal/githubemu"
 )
@@ -15,6 +17,7 @@ func init() {
 	acts["github"] = act{"github down|up: it answers no request; webhooks go out all the same", [2]int{1, 1}, doGitHub}
 	acts["die"] = act{"die [-wipe]: rung, at once, and its data directory", [2]int{0, 1}, doDie}
 	acts["start"] = act{"start: rung, after die", [2]int{0, 0}, doStart}
+	acts["enqueue"] = act{"enqueue PERSON PR: into the base branch's merge queue, and GROUP is its commit", [2]int{2, 2}, doEnqueue}
 	looks["accepted"] = look{"accepted EVENT: rung answered 202 to the newest such webhook", [2]int{1, 1}, seeAccepted}
 }
 
@@ -54,4 +57,21 @@ func seeAccepted(_ context.Context, w *world, args []string) (bool, string, erro
 
 func doStart(ctx context.Context, w *world, _ []string) (map[string]string, error) {
 	return nil, w.startOutside(ctx)
+}
+
+func doEnqueue(ctx context.Context, w *world, args []string) (map[string]string, error) {
+	n, err := strconv.Atoi(args[1])
+	if err != nil {
+		return nil, err
+	}
+	if err := w.emu.Enqueue(ctx, w.name, n, args[0]); err != nil {
+		return nil, err
+	}
+	st, err := w.state(ctx)
+	for name, sha := range st.Branches {
+		if strings.HasPrefix(name, "gh-readonly-queue/") {
+			return map[string]string{"GROUP": sha}, err
+		}
+	}
+	return nil, errors.Join(err, errors.New("there is no group"))
 }

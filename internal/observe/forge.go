@@ -236,8 +236,9 @@ func interval(s promotion.HealthSource) time.Duration {
 	return 30 * time.Second
 }
 
-// people reads what the people who matter may do: reviewers of open promotions,
-// whoever closed one, and the authors of commands.
+// people reads what the people who matter may do: reviewers of promotions that are
+// open or were just merged, which may be judged once more, whoever closed one, and
+// the authors of commands.
 func (p *pass) people(ctx context.Context) error {
 	for i := range p.s.PullRequests {
 		pr := &p.s.PullRequests[i]
@@ -251,7 +252,7 @@ func (p *pass) people(ctx context.Context) error {
 		}
 		for j := range pr.Reviews {
 			r := &pr.Reviews[j]
-			if pr.State == "open" && r.Commit == pr.Head && !r.Author.Bot && env.Approvals.Required > 0 && (r.State == "approved" || r.State == "changes_requested") {
+			if pr.State != "closed" && r.Commit == pr.Head && !r.Author.Bot && env.Approvals.Required > 0 && (r.State == "approved" || r.State == "changes_requested") {
 				access := p.Forge.Access(ctx, p.Repository, r.Author, env.Approvals.Teams)
 				r.Access = &access
 			}
