@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/rungbot/rung/internal/app"
@@ -26,10 +24,8 @@ func (doctorCommand) Help() string {
 
 // Run looks, judges and tells.
 func (c doctorCommand) Run(ctx context.Context, io streams) error {
-	for _, name := range c.Repositories {
-		if owner, short, ok := strings.Cut(name, "/"); !ok || owner == "" || short == "" || strings.Contains(short, "/") {
-			return fmt.Errorf("%q is no repository: write it as OWNER/NAME", name)
-		}
+	if err := repositories(c.Repositories...); err != nil {
+		return err
 	}
 	var report doctor.Report
 	s, err := settings.Load(io.env)

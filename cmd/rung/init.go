@@ -147,6 +147,9 @@ func (c initCommand) verdict(s *survey.Survey) error {
 
 // propose opens the pull request.
 func (c initCommand) propose(ctx context.Context, io streams) error {
+	if err := repositories(c.PullRequest); err != nil {
+		return err
+	}
 	s, err := settings.Load(io.env)
 	if err != nil {
 		return err

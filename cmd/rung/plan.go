@@ -81,6 +81,9 @@ func (c planCommand) Run(ctx context.Context, io streams) error {
 
 // inspect looks at GitHub as rung serve would.
 func inspect(ctx context.Context, io streams, name string) (*local.Seen, error) {
+	if err := repositories(name); err != nil {
+		return nil, err
+	}
 	s, err := settings.Load(io.env)
 	if err != nil {
 		return nil, err

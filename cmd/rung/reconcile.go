@@ -33,6 +33,9 @@ func (reconcileCommand) Help() string {
 
 // Run works until everything is at rest.
 func (c reconcileCommand) Run(ctx context.Context, io streams) error {
+	if err := repositories(c.Repository...); err != nil {
+		return err
+	}
 	s, err := settings.Load(io.env)
 	if err != nil {
 		return err

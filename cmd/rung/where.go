@@ -43,6 +43,16 @@ func (w where) look(ctx context.Context) (*local.Seen, error) {
 	return local.Look(ctx, cmp.Or(w.Path, "."), local.Options{Base: w.Base, Root: w.Root})
 }
 
+// repositories refuses what can be the name of no repository.
+func repositories(names ...string) error {
+	for _, name := range names {
+		if owner, short, ok := strings.Cut(name, "/"); !ok || owner == "" || short == "" || strings.Contains(short, "/") {
+			return fmt.Errorf("%.100q is no repository: write it as OWNER/NAME", name)
+		}
+	}
+	return nil
+}
+
 // named is the repository to ask the service about: the one that is given, that of
 // the clone here, or the only one that there is.
 func named(ctx context.Context, c *client.Client, given string) (string, error) {

@@ -155,9 +155,21 @@ func (a *App) openForge(ctx context.Context) error {
 	}
 	var err error
 	if a.self, err = a.forge.Self(ctx); err != nil {
-		return fmt.Errorf("ask GitHub who this App is (rung doctor looks closer): %w", err)
+		return fmt.Errorf("ask GitHub who this App is: %w: %s (rung doctor looks closer)", err, a.suspect(err))
 	}
 	return nil
+}
+
+// suspect is the question to put to the settings when GitHub did not say who the App is.
+func (a *App) suspect(err error) string {
+	var refused *forge.ForbiddenError
+	switch {
+	case errors.Is(err, forge.ErrNotFound):
+		return fmt.Sprintf("is RUNG_GITHUB_APP_ID, %d, the App's number, and RUNG_GITHUB_URL, %s, the server that has it?", a.settings.GitHubAppID, a.settings.GitHubURL)
+	case errors.As(err, &refused):
+		return "is RUNG_GITHUB_PRIVATE_KEY a key of this App, RUNG_GITHUB_APP_ID its number, and this machine's clock right?"
+	}
+	return fmt.Sprintf("is RUNG_GITHUB_URL, %s, right, and does this machine reach it?", a.settings.GitHubURL)
 }
 
 // makeForge makes the adapter to GitHub and sends nothing.
@@ -402,6 +414,11 @@ func (a *App) email() string {
 	return fmt.Sprintf("%d+%s@users.noreply.%s", a.self.Bot.ID, a.self.Bot.Login, host)
 }
 
+// notInstalled says so of a repository that somebody named.
+func notInstalled(name string) error {
+	return fmt.Errorf("the App is not installed on %s: install it there, or mend the name", name)
+}
+
 // ask probes one HTTP health source.
 func (a *App) ask(ctx context.Context, source promotion.HealthSource, pair promotion.Pair, v promotion.Value) promotion.HealthReading {
 	return a.probe.Probe(ctx, source, probe.Values{Environment: pair.Environment, Artifact: pair.Artifact, Version: v.Version, Digest: v.Digest})
@@ -416,7 +433,7 @@ func (a *App) only(all []promotion.Repository) ([]promotion.Repository, error) {
 	for _, name := range a.options.Only {
 		i := slices.IndexFunc(all, func(r promotion.Repository) bool { return strings.EqualFold(r.FullName(), name) })
 		if i < 0 {
-			return nil, fmt.Errorf("the App is not installed on %s: install it there, or mend the name", name)
+			return nil, notInstalled(name)
 		}
 		kept = append(kept, all[i])
 	}

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/rungbot/rung/internal/decide"
@@ -33,6 +32,7 @@ func Inspect(ctx context.Context, s settings.Settings, fullName string, o Option
 
 // named makes what is needed for one repository alone.
 func (a *App) named(ctx context.Context, fullName string) (*reconcile.Repository, error) {
+	a.options.NoWebhooks = true // nothing is delivered to a command
 	for _, build := range []func(context.Context) error{a.openKeys, a.openForge, a.openSources, a.discover} {
 		if err := build(ctx); err != nil {
 			return nil, err
@@ -43,5 +43,5 @@ func (a *App) named(ctx context.Context, fullName string) (*reconcile.Repository
 			return a.open(ctx, queue.RepositoryKey(repo.ID))
 		}
 	}
-	return nil, fmt.Errorf("the App is not installed on %s", fullName)
+	return nil, notInstalled(fullName)
 }

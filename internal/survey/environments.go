@@ -189,7 +189,7 @@ func (l *ladder) nothing() error {
 	case len(l.sights) == 0:
 		return refuse("%s read, and none names an image with a version: if yours are rendered elsewhere, end the lines that hold a version with `# rung: NAME` and write rung.yaml by hand (docs/configuration.md)", count(len(l.files), "manifest was", "manifests were"))
 	}
-	return refuse("%s read, and no image in them is one that rung.yaml can name; the first is %s at %s", count(len(l.files), "manifest was", "manifests were"), quote(l.sights[0].image), &l.sights[0])
+	return refuse("%s read, and no image named there can stand in rung.yaml, the first being %s at %s: name images as registries take them, in small letters, such as ghcr.io/acme/checkout", count(len(l.files), "manifest was", "manifests were"), quote(l.sights[0].image), &l.sights[0])
 }
 
 // whole sees to it that there are environments, each in files of its own.

@@ -184,6 +184,8 @@ func explained(err error) error {
 	switch {
 	case errors.Is(err, gitrepo.ErrAuthentication), errors.Is(err, gitrepo.ErrNotFound):
 		return fmt.Errorf("%w; rung sends no credentials here: clone a private repository with git, and verify the clone", err)
+	case errors.Is(err, gitrepo.ErrUnavailable):
+		return fmt.Errorf("%w; is the address right, and can it be reached from here?", err)
 	case errors.Is(err, gitrepo.ErrMoved):
 		return fmt.Errorf("%w; use the address that it moved to", err)
 	}

@@ -143,7 +143,10 @@ func TestFetchRefuses(t *testing.T) {
 	page := served(t, root, func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "hello") })
 	})
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
 	for name, c := range map[string]struct{ url, want string }{
+		"nobody there":      {gone.URL + "/deploy.git", "is the address right, and can it be reached from here?"},
 		"private":           {private + "/deploy.git", "clone a private repository with git"},
 		"moved":             {moved + "/deploy.git", "moved"},
 		"a page":            {page + "/deploy.git", "is this the address of a git repository?"},
