@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,7 +76,8 @@ func NewReader(trust Trust, id Identity) *Reader {
 }
 
 // ReadEnded reads the last state of a ledger whose keys are lost, by the trust list
-// in its own tree: whoever named that commit vouches for it, and nobody else.
+// in its own tree: whoever named that commit vouches for it, and nobody else. A
+// ledger that a key of this process could go on with has not ended: ErrTrust.
 func (rd *Reader) ReadEnded(ctx context.Context, repo Past, tip promotion.Hash) (promotion.LedgerState, error) {
 	if err := repo.Fetch(ctx, tip); err != nil {
 		return promotion.LedgerState{}, err
@@ -95,6 +97,11 @@ func (rd *Reader) ReadEnded(ctx context.Context, repo Past, tip promotion.Hash) 
 	signer, err := sign.SignerOf(commit.Signature)
 	if err != nil {
 		return promotion.LedgerState{}, fmt.Errorf("ledger commit %s: %w: %w", tip.Short(), ErrSignature, err)
+	}
+	for _, own := range append(slices.Clone(rd.trust.Roots), rd.trust.Own) {
+		if slices.ContainsFunc(list.Signers, func(s sign.AllowedSigner) bool { return s.Key == own }) {
+			return promotion.LedgerState{}, fmt.Errorf("%w: %s is on that ledger's trust list and is not lost: take the line ledgerBefore out of rung.yaml, name the ledger in it, and push the branch rung/ledger back", ErrTrust, own.Fingerprint())
+		}
 	}
 	trust := Trust{Own: signer}
 	if !list.OwnRoot() {
