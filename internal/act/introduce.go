@@ -86,6 +86,9 @@ func (a *Actor) branchOff(ctx context.Context, in *Introduction) error {
 		return err
 	}
 	if _, err := a.Git.Push(ctx, []gitrepo.RefUpdate{{Ref: promotion.InitRef, New: head}}, gitrepo.PushOptions{}); err != nil {
+		if denied := a.missing(ctx, err); denied != nil {
+			err = denied
+		}
 		return fmt.Errorf("push the branch %s: %w", promotion.InitRef, err)
 	}
 	return nil

@@ -22,13 +22,13 @@ type subject struct {
 
 // missing finds out whether an error is for lack of a permission. A push says only
 // that it was refused.
-func (d *doing) missing(ctx context.Context, err error) *forge.ForbiddenError {
+func (a *Actor) missing(ctx context.Context, err error) *forge.ForbiddenError {
 	var denied *forge.ForbiddenError
 	switch {
 	case errors.As(err, &denied) && len(denied.Missing) > 0:
 		return denied
 	case errors.Is(err, gitrepo.ErrAuthentication):
-		return d.Forge.Lacking(ctx, "contents", "write")
+		return a.Forge.Lacking(ctx, "contents", "write")
 	}
 	return nil
 }
