@@ -24,6 +24,8 @@ const (
 	treeBytes   = 1 << 20
 	// contentBytes is what each half of the cache of files holds.
 	contentBytes = 512 << 10
+	// latelyNamed is how many named objects are remembered without a search.
+	latelyNamed = 4096
 )
 
 // objects reads commits and trees through small caches, and remembers what they
@@ -35,6 +37,9 @@ type objects struct {
 	// named are the objects that a commit or tree names and that were not read yet
 	// as what they are named for.
 	named map[namedObject]struct{}
+	// lately are some of those that were named last, by their first bytes: a tree
+	// names nearly everything that the one before it named.
+	lately [latelyNamed]namedObject
 	// aside are commits that are asked for once more, in the other order, and kept
 	// those that are in any.
 	aside aside
@@ -98,8 +103,14 @@ func (o *objects) fresh(id oid) (*commit, error) {
 
 // name remembers that an object is named as one of a kind.
 func (o *objects) name(id oid, k kind) {
+	n := namedObject{id, k}
+	slot := &o.lately[(int(id[0])<<8|int(id[1]))%latelyNamed]
+	if *slot == n {
+		return
+	}
+	*slot = n
 	if o.hashed[id] != k {
-		o.named[namedObject{id, k}] = struct{}{}
+		o.named[n] = struct{}{}
 	}
 }
 

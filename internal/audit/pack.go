@@ -149,7 +149,8 @@ func (p *pack) find(id oid) (int64, bool) {
 		from = p.fan(int(id[0]) - 1)
 	}
 	names := p.index[8+1024:]
-	i := from + sort.Search(to-from, func(i int) bool {
+	from, near := around(names, from, to, id)
+	i := from + sort.Search(near-from, func(i int) bool {
 		at := 20 * (from + i)
 		return bytes.Compare(names[at:at+20], id[:]) >= 0
 	})
@@ -166,6 +167,21 @@ func (p *pack) find(id oid) (int64, bool) {
 		return -1, true
 	}
 	return int64(binary.BigEndian.Uint64(large[8*i:])), true //nolint:gosec // a negative one is refused when it is read
+}
+
+// around narrows where a name may stand among sorted ones: names are hashes, so that
+// it is near to where its first bytes say.
+func around(names []byte, from, to int, id oid) (low, high int) {
+	less := func(i int) bool { return bytes.Compare(names[20*i:20*i+20], id[:]) < 0 }
+	guess := from + int(uint64(binary.BigEndian.Uint32(id[1:5]))*uint64(to-from)>>32) //nolint:gosec // below to
+	low, high = guess, guess
+	for step := 8; low > from && !less(low-1); step *= 2 {
+		low = max(from, low-step)
+	}
+	for step := 8; high < to && less(high); step *= 2 {
+		high = min(to, high+step)
+	}
+	return low, high
 }
 
 // from is some of the pack's bytes from an offset on, at least n unless the pack

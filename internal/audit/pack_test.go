@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -187,6 +188,40 @@ func TestIdent(t *testing.T) {
 	for _, w := range words {
 		if isIdent(w) != grammar.MatchString(w) {
 			t.Errorf("%q is %v", w, isIdent(w))
+		}
+	}
+}
+
+// Names are looked for near to where their first bytes say, and found wherever they
+// stand: forged ones are no hashes and may all begin alike.
+func TestNamesAreFoundWhereverTheyStand(t *testing.T) {
+	random := rand.New(rand.NewPCG(7, 8))
+	for _, alike := range []int{0, 3, 12} {
+		for _, count := range []int{0, 1, 2, 9, 1000} {
+			var ids []oid
+			for range count {
+				var id oid
+				for i := alike; i < len(id); i++ {
+					id[i] = byte(random.Uint32())
+				}
+				ids = append(ids, id)
+			}
+			slices.SortFunc(ids, func(a, b oid) int { return bytes.Compare(a[:], b[:]) })
+			var names []byte
+			for _, id := range ids {
+				names = append(names, id[:]...)
+			}
+			for i := range ids {
+				if low, high := around(names, 0, count, ids[i]); low > i || high < i {
+					t.Errorf("name %d of %d is looked for in %d to %d", i, count, low, high)
+				}
+			}
+			for _, other := range []oid{{}, oid(bytes.Repeat([]byte{0xff}, 20)), {0, 0, 0, 1}} {
+				at, _ := slices.BinarySearchFunc(ids, other, func(a, b oid) int { return bytes.Compare(a[:], b[:]) })
+				if low, high := around(names, 0, count, other); low > at || high < at {
+					t.Errorf("what would stand at %d of %d is looked for in %d to %d", at, count, low, high)
+				}
+			}
 		}
 	}
 }
