@@ -24,7 +24,7 @@ const (
 	sampled = 200
 	// longRuns and shortRuns are how often a verification is measured; the median
 	// counts, for a machine does other things too.
-	longRuns, shortRuns = 3, 5
+	longRuns, shortRuns = (shortRuns + 1) / 2, 5
 )
 
 // verification measures rung verify on repositories with a long past.
@@ -46,11 +46,7 @@ func verification(ctx context.Context, binary string) (rows []row, err error) {
 	if err != nil {
 		return nil, err
 	}
-	little, err := few.verified(ctx, shortRuns)
-	if err != nil {
-		return nil, err
-	}
-	much, err := many.verified(ctx, longRuns)
+	little, much, err := inTurn(ctx, few, many)
 	if err != nil {
 		return nil, err
 	}
@@ -86,18 +82,26 @@ func newPast(ctx context.Context, binary, dir string, releases int) (*past, erro
 	return &past{binary, dir, w}, err
 }
 
-// verified is what rung verify uses, as the median of some runs, each of which
-// must find what was written.
-func (p *past) verified(ctx context.Context, runs int, extra ...string) (usage, error) {
-	all := make([]usage, runs)
-	for i := range all {
-		u, _, err := p.verify(ctx, extra...)
+// inTurn is what rung verify uses on either, as the median of some runs, each of
+// which must find what was written. They take turns: a machine that others use as
+// well is slow and fast by the minute, and the two are compared.
+func inTurn(ctx context.Context, few, many *past) (little, much usage, err error) {
+	var short, long []usage
+	for i := range shortRuns {
+		u, _, err := few.verify(ctx)
 		if err != nil {
-			return usage{}, err
+			return usage{}, usage{}, err
 		}
-		all[i] = u
+		short = append(short, u)
+		if i%2 == 1 {
+			continue // every other one: longRuns
+		}
+		if u, _, err = many.verify(ctx); err != nil {
+			return usage{}, usage{}, err
+		}
+		long = append(long, u)
 	}
-	return median(all), nil
+	return median(short), median(long), nil
 }
 
 // countedReport is what is compared of a report.
