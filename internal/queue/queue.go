@@ -95,7 +95,18 @@ type Options struct {
 	// RetryFloor is the shortest wait after a failed attempt, however many
 	// new marks come; default 10 s.
 	RetryFloor time.Duration
+	// Pause is how Open waits between two looks at a lock that is held; default
+	// time.Sleep.
+	Pause func(time.Duration)
 }
+
+const (
+	// lockPause is the wait between two looks at a lock, lockLooks how many there
+	// are: who asks whether the file is in use holds it for an instant, and so may
+	// a process that is just ending.
+	lockPause = 50 * time.Millisecond
+	lockLooks = 20
+)
 
 // Queue is the open store. Make one with Open.
 type Queue struct {
@@ -163,6 +174,10 @@ func (q *Queue) claimFile(path string) error {
 		return fmt.Errorf("open queue: %w", err)
 	}
 	unlock, err := lockFile(path + ".lock")
+	for look := 1; errors.Is(err, ErrInUse) && look < lockLooks; look++ {
+		q.options.Pause(lockPause)
+		unlock, err = lockFile(path + ".lock")
+	}
 	if err != nil {
 		return fmt.Errorf("open queue %s: %w", path, err)
 	}
@@ -262,6 +277,9 @@ func (q *Queue) announce() {
 func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Pause == nil {
+		o.Pause = time.Sleep
 	}
 	if o.MaxHints <= 0 {
 		o.MaxHints = 1000

@@ -541,12 +541,34 @@ func TestClosedQueueSaysSo(t *testing.T) {
 	}
 }
 
+// Whoever asks whether the file is in use, as rung doctor does, holds the lock for an
+// instant: a rung that starts then is not refused.
+func TestALookAtTheLockRefusesNobody(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "queue.db")
+	unlock, err := lockFile(path + ".lock")
+	check(t, err)
+	looks := 0
+	q, err := Open(path, Options{Pause: func(time.Duration) {
+		if looks++; looks == 3 {
+			check(t, unlock())
+		}
+	}})
+	if err != nil || looks != 3 {
+		t.Fatalf("after %d waits: %v", looks, err)
+	}
+	check(t, q.Close())
+}
+
 func TestSecondProcessIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "data", "queue.db")
 	q := open(t, path, Options{})
-	_, err := Open(path, Options{})
+	var waited time.Duration
+	_, err := Open(path, Options{Pause: func(d time.Duration) { waited += d }})
 	if !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), "stop the other rung") {
 		t.Fatalf("error is %v", err)
+	}
+	if waited < 500*time.Millisecond || waited > 2*time.Second {
+		t.Errorf("it waited %v for whoever only looks", waited)
 	}
 	info, err := os.Stat(path)
 	check(t, err)
