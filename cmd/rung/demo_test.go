@@ -5,11 +5,17 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/rungbot/rung/internal/settings"
+	"github.com/rungbot/rung/internal/demo"
 )
 
 func TestDemoRefuses(t *testing.T) {
@@ -38,15 +44,17 @@ func TestDemoRefuses(t *testing.T) {
 	}
 }
 
-// TestDemoWorldServesUntilStopped: what --world prints is an environment that
-// serve takes; being told to stop is no failure.
-func TestDemoWorldServesUntilStopped(t *testing.T) {
+// TestServeJoinsTheDemosWorld: with the environment that --world prints, rung
+// serve joins the world as anybody's would, and begins its ledger there; being
+// told to stop is no failure of either.
+func TestServeJoinsTheDemosWorld(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
+	dir := t.TempDir()
 	reader, out := io.Pipe()
-	code := make(chan int, 1)
+	codes := make(chan int, 2)
 	go func() {
-		code <- run(ctx, []string{"demo", "--world", "--json", "--dir", t.TempDir()}, streams{in: strings.NewReader(""), out: out, err: io.Discard})
+		codes <- run(ctx, []string{"demo", "--world", "--json", "--dir", dir}, streams{in: strings.NewReader(""), out: out, err: io.Discard})
 		_ = out.Close()
 	}()
 	line, err := bufio.NewReader(reader).ReadBytes('\n')
@@ -55,6 +63,7 @@ func TestDemoWorldServesUntilStopped(t *testing.T) {
 	}
 	var first struct {
 		Environ map[string]string `json:"environ"`
+		Board   string            `json:"board"`
 	}
 	if err := json.Unmarshal(line, &first); err != nil {
 		t.Fatalf("%s: %v", line, err)
@@ -63,15 +72,53 @@ func TestDemoWorldServesUntilStopped(t *testing.T) {
 	for name, value := range first.Environ {
 		environ = append(environ, name+"="+value)
 	}
-	s, err := settings.Load(environ)
+	log, err := os.Create(filepath.Join(t.TempDir(), "serve.log"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.CheckServe(); err != nil {
-		t.Error(err)
-	}
+	defer func() { _ = log.Close() }()
+	go func() {
+		codes <- run(ctx, []string{"serve"}, streams{in: strings.NewReader(""), out: io.Discard, err: log, env: environ})
+	}()
+	waiting, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	joined := (&demo.World{}).WaitFor(waiting, "rung to begin its ledger and show the repository", func(ctx context.Context) (bool, error) {
+		if len(codes) > 0 {
+			return false, errors.New("one of the two has ended")
+		}
+		bare := filepath.Join(dir, "github", "acme", "environments.git")
+		if exec.CommandContext(ctx, "git", "-C", bare, "rev-parse", "--verify", "--quiet", "rung/ledger").Run() != nil {
+			return false, nil
+		}
+		page := get(ctx, first.Board+"/r/acme/environments")
+		return strings.Contains(page, "prod-eu") && strings.Contains(page, "checkout"), nil
+	})
 	stop()
-	if got := <-code; got != 0 {
-		t.Errorf("exit code %d", got)
+	for range cap(codes) {
+		if got := <-codes; got != 0 {
+			t.Errorf("exit code %d", got)
+		}
 	}
+	if joined != nil {
+		said, err := os.ReadFile(log.Name())
+		t.Fatalf("%v\n%s%v", joined, said, err)
+	}
+}
+
+// get is a page's text, or nothing while nobody answers.
+func get(ctx context.Context, url string) string {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return ""
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		return ""
+	}
+	return string(body)
 }

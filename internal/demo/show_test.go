@@ -87,6 +87,34 @@ func readSteps(t *testing.T, out io.Reader) (map[string]int, Summary) {
 	return steps, sum
 }
 
+// TestTheLastLineIsAPromise: scripts read the summary's names, so they stay.
+func TestTheLastLineIsAPromise(t *testing.T) {
+	for name, c := range map[string]struct {
+		sum  Summary
+		want string
+	}{
+		"all holds": {
+			Summary{
+				OK: true, Promotions: 16, Rollbacks: 6, API: map[string]int{"total": 3, "read": 1, "write": 2}, Seconds: 1.5,
+				Environments: Environments{"dev": {"checkout": {Version: "1.3.0", Digest: "sha256:00"}}},
+			},
+			`{"ok":true,"promotions":16,"rollbacks":6,"api":{"read":1,"total":3,"write":2},"environments":{"dev":{"checkout":{"version":"1.3.0","digest":"sha256:00"}}},"seconds":1.5}`,
+		},
+		"something differs": {
+			Summary{API: map[string]int{}, Environments: Environments{}, Differences: []string{"git fsck: a commit is broken"}},
+			`{"ok":false,"promotions":0,"rollbacks":0,"api":{},"environments":{},"seconds":0,"differences":["git fsck: a commit is broken"]}`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out bytes.Buffer
+			(&stage{show: Show{JSON: true}, teller: &teller{out: &out, json: true}}).sum(c.sum)
+			if out.String() != c.want+"\n" {
+				t.Errorf("the last line is\n%swant\n%s", out.String(), c.want)
+			}
+		})
+	}
+}
+
 func git(t *testing.T, repository string, args ...string) string {
 	t.Helper()
 	out, err := exec.Command("git", append([]string{"-C", repository}, args...)...).Output()
