@@ -65,6 +65,7 @@ func Decide(s *promotion.Snapshot, judges Judges) promotion.Plan {
 	}
 	p.begin()
 	if p.blocked() {
+		p.unusable()
 		return p.end()
 	}
 	p.account()
@@ -88,7 +89,16 @@ func Decide(s *promotion.Snapshot, judges Judges) promotion.Plan {
 	}
 	p.ordinary()
 	p.onboard()
+	p.unusable()
 	return p.end()
+}
+
+// unusable tells of what events held that can't be used, such as a version that is
+// none: who sent it looks for it where everything else is shown.
+func (p *pass) unusable() {
+	for _, u := range p.s.Unusable {
+		p.plan.Notes = append(p.plan.Notes, fmt.Sprintf("%s: %s (sent by %s)", prose.Time(u.At), u.Text, gate.Who(u.By)))
+	}
 }
 
 // pass is one Decide under way: the snapshot, and the world as it will be once

@@ -530,6 +530,18 @@ func TestARepositoryWithoutConfigurationCostsNothing(t *testing.T) {
 	}
 }
 
+func TestWhatEventsHeldThatCannotBeUsedIsTold(t *testing.T) {
+	for name, problem := range map[string]string{"a pass": "", "while everything is held": "it can't be read"} {
+		w := newWorld(t)
+		w.s.Problem = problem
+		w.s.Unusable = []promotion.Unusable{{At: w.s.Now, By: promotion.Person{ID: 5, Login: "ada"}, Text: `"1;2" is not a version`}}
+		notes := strings.Join(w.decide().Notes, "\n")
+		if !strings.Contains(notes, `"1;2" is not a version (sent by ada)`) || !strings.Contains(notes, problem) {
+			t.Errorf("%s: notes are %q", name, notes)
+		}
+	}
+}
+
 func TestAConfigurationErrorHoldsOnlyItsEnvironments(t *testing.T) {
 	w := newWorld(t)
 	w.s.Problems = []promotion.ConfigProblem{{Path: "rung.d/prod.yaml", Line: 4, Column: 2, Text: "unknown field", Environments: []promotion.Environment{prod}}}

@@ -24,7 +24,7 @@ const (
 	KindMergeGroup  = "merge-group"  // MergeGroup [head]
 	KindAccess      = "access"       // Access [action]
 	KindRepository  = "repository"   // RepositoryChange [action]
-	KindRefused     = "refused"      // Refused [the event's name]
+	KindRefused     = "refused"      // Refused [the delivery]
 )
 
 // RefsMoved says: a branch was created, moved or deleted.

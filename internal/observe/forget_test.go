@@ -18,6 +18,9 @@ func TestWhatCannotBeReadAgainIsKept(t *testing.T) {
 		if len(o.mem.told) != 1 || o.mem.told[0].Sender.Login != "alice" {
 			t.Errorf("who published is forgotten: %+v", o.mem.told)
 		}
+		if len(o.mem.unusable) != 1 {
+			t.Errorf("what can't be used is forgotten: %+v", o.mem.unusable)
+		}
 		if r := o.mem.health[healthKey{digest: "d"}]; !r.Since.Equal(now) {
 			t.Errorf("since when it is healthy is forgotten: %+v", o.mem.health)
 		}
@@ -34,7 +37,7 @@ func TestWhatCannotBeReadAgainIsKept(t *testing.T) {
 		o.mem.prs[1] = &promotion.PullRequestState{Number: 1}
 		o.mem.health[healthKey{digest: "d"}] = promotion.HealthReading{Since: now}
 		o.mem.refusals[promotion.Pair{}] = 3
-		o.mem.take([]hint.Hint{{Kind: hint.KindPublished, Artifact: "checkout", Version: "1.1.0", Sender: promotion.Person{Login: "alice"}}}, now, 0)
+		o.mem.take([]hint.Hint{{Kind: hint.KindPublished, Artifact: "checkout", Version: "1.1.0", Sender: promotion.Person{Login: "alice"}}, {Kind: hint.KindRefused, At: now, Reason: "no version"}}, now, 0)
 		return o
 	}
 	t.Run("by the same", func(t *testing.T) {

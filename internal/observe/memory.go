@@ -51,6 +51,7 @@ type memory struct {
 
 	registry  map[promotion.Artifact]*available
 	told      []hint.Hint // announcements, oldest first
+	unusable  []hint.Hint // what events held that can't be used, oldest first
 	served    map[promotion.Digest]servedAt
 	health    map[healthKey]promotion.HealthReading
 	refused   map[promotion.Pair]promotion.Refusal
@@ -130,8 +131,27 @@ func (m *memory) take(hints []hint.Hint, now time.Time, resync time.Duration) {
 			}
 		case hint.KindPublished:
 			m.takePublished(h)
+		case hint.KindRefused:
+			m.unusable = append(m.unusable, h)
 		}
 	}
+	m.unusable = slices.DeleteFunc(m.unusable, func(h hint.Hint) bool { return now.Sub(h.At) > keepUnusable })
+	m.unusable = m.unusable[max(0, len(m.unusable)-maxUnusable):]
+}
+
+// What events held that can't be used is shown for a day, the newest of it.
+const (
+	keepUnusable = 24 * time.Hour
+	maxUnusable  = 10
+)
+
+// unusables are the sentences about it.
+func (m *memory) unusables() []promotion.Unusable {
+	list := make([]promotion.Unusable, len(m.unusable))
+	for i, h := range m.unusable {
+		list[i] = promotion.Unusable{At: h.At, By: h.Sender, Text: h.Reason}
+	}
+	return list
 }
 
 func (m *memory) takeRef(h hint.Hint) {

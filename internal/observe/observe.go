@@ -113,6 +113,7 @@ func (o *Observer) Observe(ctx context.Context, hints []hint.Hint) (*promotion.S
 		Now: now, Repository: o.Repository, App: o.App, AppID: o.AppID, CausersUnknown: o.Swept != nil && !o.Swept(),
 	}}
 	o.mem.take(hints, now, o.Resync)
+	p.s.Unusable = o.mem.unusables()
 	for _, step := range []struct {
 		name string
 		do   func(context.Context) error
@@ -220,11 +221,12 @@ func (o *Observer) Repeat() { o.mem.commented = time.Time{} }
 func (o *Observer) Forget() { o.Keep(o) }
 
 // Keep begins with what another Observer of the same repository knew and can't be
-// read again: who announced a version, since when a source is healthy, up to where
-// the ledger was read, and which merges were refused.
+// read again: who announced a version, what events held that can't be used, since when
+// a source is healthy, up to where the ledger was read, and which merges were refused.
 func (o *Observer) Keep(old *Observer) {
 	m := newMemory()
 	m.told, m.health, m.statuses = old.mem.told, old.mem.health, old.mem.statuses
+	m.unusable = old.mem.unusable
 	m.tip, m.refused, m.refusals = old.mem.tip, old.mem.refused, old.mem.refusals
 	o.mem, o.first = m, old.first
 }

@@ -110,8 +110,18 @@ type Snapshot struct {
 	Refused map[Pair]Refusal `json:"refused,omitempty"`
 	// Policies are the bytes of the policy files at the base head, by path.
 	Policies map[string][]byte `json:"-"`
+	// Unusable is what events held that can't be used, oldest first.
+	Unusable []Unusable `json:"unusable,omitempty"`
 	// Problem is a reason that holds everything: it could not be observed.
 	Problem string `json:"problem,omitempty"`
+}
+
+// Unusable is something in an event that can't be used, in a sentence that may quote
+// it.
+type Unusable struct {
+	At   time.Time `json:"at"`
+	By   Person    `json:"by,omitzero"`
+	Text string    `json:"text"`
 }
 
 // Refusal is a merge that the forge refused.

@@ -254,7 +254,7 @@ func (d *decoding) refuse(format string, args ...any) queue.Hint {
 		refused.Repository = d.notice.Repository.FullName()
 	}
 	d.notice.RefusedValues++
-	return d.hint(KindRefused, d.raw.Event, time.Time{}, refused)
+	return d.hint(KindRefused, d.raw.GUID, time.Time{}, refused)
 }
 
 func (d *decoding) done() (Notice, error) {

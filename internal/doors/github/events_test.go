@@ -94,7 +94,7 @@ var eventCases = map[string]eventCase{
 	},
 	"push of a tag":         {event: "push", body: in(ada, `"ref":"refs/tags/v1","before":"`+zeroSHA+`","after":"`+headSHA+`"`), ignored: ReasonNotABranch},
 	"push without hashes":   {event: "push", body: in(ada, `"ref":"refs/heads/main"`), malformed: true},
-	"push to an odd branch": {event: "push", body: in(ada, `"ref":"refs/heads/a..b","before":"`+zeroSHA+`","after":"`+headSHA+`"`), marks: []string{`repo/1 refused push {"event":"push","delivery":"g-1","repository":"acme/deploy","reason":"a push moved \"a..b\", which is not a branch name that rung can work with: rename the branch"}`}},
+	"push to an odd branch": {event: "push", body: in(ada, `"ref":"refs/heads/a..b","before":"`+zeroSHA+`","after":"`+headSHA+`"`), marks: []string{`repo/1 refused g-1 {"event":"push","delivery":"g-1","repository":"acme/deploy","reason":"a push moved \"a..b\", which is not a branch name that rung can work with: rename the branch"}`}},
 	"push to the default branch of an unconfigured repository": {
 		event: "push", body: from(`"ref":"refs/heads/main","before":"` + baseSHA + `","after":"` + headSHA + `"`),
 		marks: []string{`repo/20 refs refs/heads/main {"ref":"refs/heads/main","before":"` + baseSHA + `","after":"` + headSHA + `"}`},
@@ -147,7 +147,7 @@ var eventCases = map[string]eventCase{
 	"comment without id": {event: "issue_comment", body: in(ada, `"action":"created","issue":{"number":12},"comment":{"body":"/why"}`), malformed: true},
 	"comment of a ghost": {
 		event: "issue_comment", body: strings.Replace(commentBody(ada, "/why", onPull), `"user":`+ada, `"user":null`, 1),
-		marks: []string{`repo/1 refused issue_comment {"event":"issue_comment","delivery":"g-1","repository":"acme/deploy","reason":"comment 99 on #12 looks like a command, and its author can't be told"}`},
+		marks: []string{`repo/1 refused g-1 {"event":"issue_comment","delivery":"g-1","repository":"acme/deploy","reason":"comment 99 on #12 looks like a command, and its author can't be told"}`},
 	},
 
 	"check completed": {
@@ -164,7 +164,7 @@ var eventCases = map[string]eventCase{
 	"button pressed by a bot": {event: "check_run", body: checkBody(ciBot, "requested_action", 4711, `,"requested_action":{"identifier":"rollback"}`), ignored: ReasonBot},
 	"button with odd text": {
 		event: "check_run", body: checkBody(ada, "requested_action", 4711, `,"requested_action":{"identifier":"a b"}`),
-		marks: []string{`repo/1 refused check_run {"event":"check_run","delivery":"g-1","repository":"acme/deploy","reason":"somebody pressed the button \"a b\", which rung does not have"}`},
+		marks: []string{`repo/1 refused g-1 {"event":"check_run","delivery":"g-1","repository":"acme/deploy","reason":"somebody pressed the button \"a b\", which rung does not have"}`},
 	},
 	"check again": {
 		event: "check_run", body: checkBody(ada, "rerequested", 4711, ""),
@@ -330,7 +330,7 @@ func TestUnusableAnnouncementsAreShown(t *testing.T) {
 				if strings.Contains(line, KindPublished) {
 					t.Errorf("it was announced: %s", line)
 				}
-				found = found || strings.HasPrefix(line, "repo/2 refused "+c.event) && strings.Contains(line, c.want)
+				found = found || strings.HasPrefix(line, "repo/2 refused g-1 ") && strings.Contains(line, c.want)
 			}
 			if !found || w.door.Counts().RefusedValues != 1 {
 				t.Errorf("no sentence with %q where it is looked for", c.want)
