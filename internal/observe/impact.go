@@ -60,16 +60,22 @@ func (p *pass) withBars(im *promotion.Impact) *promotion.Impact {
 func (p *pass) impact(ctx context.Context, pr *promotion.PullRequestState) (*promotion.Impact, error) {
 	im := &promotion.Impact{Head: pr.Head, Places: map[promotion.Pair][]promotion.PlaceChange{}}
 	head, base, err := p.ends(ctx, pr.Head)
-	if errors.Is(err, gitrepo.ErrMissing) || errors.Is(err, gitrepo.ErrTooLarge) || errors.Is(err, errUnrelated) {
+	missing := errors.Is(err, gitrepo.ErrMissing)
+	if err == nil {
+		err = p.examine(ctx, base.Tree, head.Tree, im)
+	}
+	if missing || itsOwn(err) || errors.Is(err, errUnrelated) {
 		im.Error = "the head can't be read: " + err.Error()
 		return im, nil
 	}
+	return im, err
+}
+
+// examine finds what lies between the trees of a pull request's base and its head.
+func (p *pass) examine(ctx context.Context, base, head promotion.Hash, im *promotion.Impact) error {
+	diff, err := p.Git.Diff(ctx, base, head, "")
 	if err != nil {
-		return nil, err
-	}
-	diff, err := p.Git.Diff(ctx, base.Tree, head.Tree, "")
-	if err != nil {
-		return nil, err
+		return err
 	}
 	var touched []gitrepo.Change
 	for _, d := range diff {
@@ -81,18 +87,18 @@ func (p *pass) impact(ctx context.Context, pr *promotion.PullRequestState) (*pro
 		}
 	}
 	if err := p.placeChanges(ctx, p.rules(), touched, im.Places); err != nil {
-		return nil, err
+		return err
 	}
 	if im.Problems, err = p.unreadable(ctx, touched); err != nil {
-		return nil, err
+		return err
 	}
-	if im.Disguised, err = p.disguised(ctx, head.Tree, diff); err != nil {
-		return nil, err
+	if im.Disguised, err = p.disguised(ctx, head, diff); err != nil {
+		return err
 	}
 	if im.Governs {
-		return im, p.governance(ctx, head.Tree, im)
+		return p.governance(ctx, head, im)
 	}
-	return im, nil
+	return nil
 }
 
 // unreadable are the files that name an artifact and could not be read: merged, they

@@ -95,6 +95,9 @@ func (p *pass) configFiles(ctx context.Context, tree promotion.Hash) (configPath
 // readConfig reads the configuration of a tree, and the policies that it binds.
 func (p *pass) readConfig(ctx context.Context, tree promotion.Hash, paths configPaths) (pipeline.Result, map[string][]byte, error) {
 	files, err := p.Git.ReadFiles(ctx, tree, paths.config)
+	if itsOwn(err) {
+		return pipeline.Result{Problems: []promotion.ConfigProblem{unread(err)}}, nil, nil
+	}
 	if err != nil {
 		return pipeline.Result{}, nil, err
 	}
@@ -103,6 +106,10 @@ func (p *pass) readConfig(ctx context.Context, tree promotion.Hash, paths config
 		return result, nil, nil
 	}
 	policies, err := p.Git.ReadFiles(ctx, tree, result.Pipeline.PolicyPaths)
+	if itsOwn(err) {
+		result.Problems = append(result.Problems, unread(err))
+		return result, nil, nil
+	}
 	return result, policies, err
 }
 
@@ -235,8 +242,7 @@ func (p *pass) readPlaces(ctx context.Context, by rules, files []gitrepo.File) (
 	}
 	blobs := map[promotion.Hash][]byte{}
 	if len(missing) > 0 {
-		var err error
-		if blobs, err = p.Git.Blobs(ctx, missing...); err != nil {
+		if err := p.blobs(ctx, missing, blobs); err != nil {
 			return nil, err
 		}
 	}
@@ -245,8 +251,12 @@ func (p *pass) readPlaces(ctx context.Context, by rules, files []gitrepo.File) (
 		key := name(f)
 		read, known := p.mem.files[key]
 		if !known {
-			report, err := manifest.Find(f.Path, blobs[f.Hash], manifest.Artifacts(by.Pipeline))
-			read = fileRead{report.Found, err}
+			if data, fits := blobs[f.Hash]; fits {
+				report, err := manifest.Find(f.Path, data, manifest.Artifacts(by.Pipeline))
+				read = fileRead{report.Found, err}
+			} else {
+				read = fileRead{err: &manifest.Error{Path: f.Path, Reason: "the file is too large to be read"}}
+			}
 			p.mem.files[key] = read
 		}
 		reads[i] = read
