@@ -5,10 +5,14 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 )
+
+// mayBeOpen are the traps that rung does not have to be safe from yet.
+var mayBeOpen = []int{4, 7, 10, 19, 27, 28, 38, 39, 40, 44}
 
 // TestTraps holds docs/traps.md to the tree: all 54 traps stand in it, in order,
 // each with a test that exists, or said to be open.
@@ -24,6 +28,9 @@ func TestTraps(t *testing.T) {
 	for i, r := range rows {
 		if r[1] != strconv.Itoa(i+1) {
 			t.Fatalf("trap %s stands where %d should", r[1], i+1)
+		}
+		if n, _ := strconv.Atoi(r[1]); strings.Contains(r[0], "**Open**") && !slices.Contains(mayBeOpen, n) {
+			t.Errorf("trap %d is open", n)
 		}
 		named := name.FindAllStringSubmatch(r[4], -1)
 		if len(named) == 0 {
