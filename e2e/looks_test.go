@@ -48,6 +48,7 @@ var looks = map[string]look{
 	"note":        {"note REGEXP: what the board says of the repository", [2]int{1, 1}, seeNote},
 	"board":       {"board REGEXP: the board's page", [2]int{1, 1}, seeBoard},
 	"asked":       {"asked COUNT: calls of GitHub's API by rung since forget-counts", [2]int{1, 1}, seeAsked},
+	"fetched":     {"fetched COUNT: at most so many requests of git since forget-counts, people's included", [2]int{1, 1}, seeFetched},
 	"file":        {"file PATH REGEXP: main holds it", [2]int{2, 2}, seeFile},
 	"linked":      {"linked PROPOSES AUTHORIZES: the two branches cite each other, so many times", [2]int{2, 2}, seeLinked},
 	"pulls":       {"pulls COUNT: open pull requests of promotions", [2]int{1, 1}, seePulls},
@@ -359,6 +360,12 @@ func seeAsked(_ context.Context, w *world, args []string) (bool, string, error) 
 	c := w.emu.Counts()
 	routes, err := json.Marshal(c.Routes)
 	return strconv.Itoa(c.Total) == args[0], string(routes), err
+}
+
+func seeFetched(_ context.Context, w *world, args []string) (bool, string, error) {
+	most, err := strconv.Atoi(args[0])
+	n := w.emu.Counts().ByClass[githubemu.Git]
+	return n > 0 && n <= most, strconv.Itoa(n) + " requests", err
 }
 
 func seeFile(ctx context.Context, w *world, args []string) (bool, string, error) {

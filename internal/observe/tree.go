@@ -437,6 +437,10 @@ func (p *pass) change(ctx context.Context, c *gitrepo.Commit, before promotion.H
 
 // placeChanges compares the places of changed files on both sides.
 func (p *pass) placeChanges(ctx context.Context, by rules, touched []gitrepo.Change, into map[promotion.Pair][]promotion.PlaceChange) error {
+	// All that is not known yet comes in one request; what follows is from memory.
+	if _, err := p.readPlaces(ctx, by, bothSides(touched)); err != nil {
+		return err
+	}
 	for _, d := range touched {
 		if !manifest.IsManifest(d.Path) {
 			continue
@@ -470,6 +474,19 @@ func (p *pass) placeChanges(ctx context.Context, by rules, touched []gitrepo.Cha
 		})
 	}
 	return nil
+}
+
+// bothSides are the manifests among changed files, before and after.
+func bothSides(touched []gitrepo.Change) []gitrepo.File {
+	var files []gitrepo.File
+	for _, d := range touched {
+		for _, e := range []gitrepo.Entry{d.Before, d.After} {
+			if manifest.IsManifest(d.Path) && e.Hash != "" && e.Mode.Regular() {
+				files = append(files, gitrepo.File{Path: d.Path, Mode: e.Mode, Hash: e.Hash})
+			}
+		}
+	}
+	return files
 }
 
 // filesOf are the blobs of the changed files that hold each pair's places.
