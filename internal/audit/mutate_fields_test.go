@@ -256,7 +256,7 @@ func TestFieldEdits(t *testing.T) {
 		edited.Add(1)
 		expected := []Code{RefRewind}
 		if h.ofLedger[id] {
-			expected = []Code{SigInvalid, SigMissing, SigNonCanonical, SigType, SignerUnknown}
+			expected = []Code{SigInvalid, SigMissing, SigNamespace, SigNonCanonical, SigType, SignerUnknown}
 		}
 		fits := slices.ContainsFunc(report.Findings, func(f Finding) bool { return slices.Contains(expected, f.Code) })
 		if err != nil || report.ExitCode() != 1 || !fits {
