@@ -353,8 +353,14 @@ func TestTheInspectionHasTeeth(t *testing.T) {
 	if _, op := in.api.operation("GET", "/repos/acme/environments/commits/refs/heads/a/b/status"); op == nil {
 		t.Error("a ref with slashes is not understood")
 	}
-	if _, op := in.api.operation("GET", "/repos/acme/environments/nothing"); op != nil {
-		t.Errorf("a path that is not there is taken for %s", op.OperationID)
+	named, _ := in.api.operation("GET", "/repos/acme/environments/branches/main")
+	if numbered, _ := in.api.operation("GET", "/repositories/20001/branches/main"); numbered != named || named == "" {
+		t.Errorf("a repository's branch is %q by its name, and %q by its number", named, numbered)
+	}
+	for _, nothing := range []string{"/repos/acme/environments/nothing", "/repositories/20001/nothing", "/repositories/main/branches/main"} {
+		if _, op := in.api.operation("GET", nothing); op != nil {
+			t.Errorf("a path that is not there is taken for %s", op.OperationID)
+		}
 	}
 	if !slices.ContainsFunc(in.schema.selectionOf(t, `{ viewer { login } }`, `{"viewer":{"login":7}}`), func(s string) bool { return strings.Contains(s, "login") }) {
 		t.Error("a login that is a number is not found")

@@ -244,8 +244,13 @@ func readDescription(path string) (*description, map[string]webhook, error) {
 	return d, hooks, nil
 }
 
+// byNumber is a repository as the redirect from a name that it had names it. GitHub
+// serves each route of it there as well; its description has them by the name alone.
+var byNumber = regexp.MustCompile(`^/repositories/\d+`)
+
 // operation is what the description says of a request.
 func (d *description) operation(method, path string) (string, *openapi3.Operation) {
+	path = byNumber.ReplaceAllString(path, "/repos/renamed/since")
 	for _, all := range [][]template{d.exact, d.wide} {
 		for _, t := range all {
 			if t.match.MatchString(path) {
