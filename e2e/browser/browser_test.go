@@ -5,7 +5,6 @@ package browser
 import (
 	"bufio"
 	"encoding/json"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -21,17 +20,10 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "rung-browser-")
-	if err == nil {
-		binary, err = world.Build(dir)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
+	world.Main(func(_, built string) int {
+		binary = built
+		return m.Run()
+	})
 }
 
 // Chromium is a browser that a test drives.

@@ -34,21 +34,15 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	dir, err := os.MkdirTemp("", "rung-readme-")
-	if err == nil {
-		binary, err = world.Build(dir)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	if missing := untaken(); code == 0 && flag.Lookup("test.run").Value.String() == "" && len(missing) > 0 {
-		fmt.Fprintln(os.Stderr, strings.Join(missing, "\n"))
-		code = 1
-	}
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
+	world.Main(func(_, built string) int {
+		binary = built
+		code := m.Run()
+		if missing := untaken(); code == 0 && flag.Lookup("test.run").Value.String() == "" && len(missing) > 0 {
+			fmt.Fprintln(os.Stderr, strings.Join(missing, "\n"))
+			code = 1
+		}
+		return code
+	})
 }
 
 // gh is the little of GitHub's command line that the README uses: a POST with

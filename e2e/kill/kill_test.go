@@ -23,17 +23,10 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "rung-kill-")
-	if err == nil {
-		binary, err = world.Build(dir)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
+	world.Main(func(_, built string) int {
+		binary = built
+		return m.Run()
+	})
 }
 
 var environments = []string{"dev", "staging", "prod"}

@@ -28,18 +28,10 @@ const deploy = "../../deploy"
 var binary string
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "rung-places-")
-	if err == nil {
-		binary, err = world.Build(dir)
-	}
-	code := 1
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	} else {
-		code = m.Run()
-	}
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
+	world.Main(func(_, built string) int {
+		binary = built
+		return m.Run()
+	})
 }
 
 // TestTheSettingsExist: each RUNG_ variable that a file of deploy sets is one.

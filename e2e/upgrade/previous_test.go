@@ -26,19 +26,10 @@ const root = "../.."
 var binary string
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "rung-upgrade-")
-	if err == nil {
-		scratch = dir
-		binary, err = world.Build(dir)
-	}
-	code := 1
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	} else {
-		code = m.Run()
-	}
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
+	world.Main(func(dir, built string) int {
+		scratch, binary = dir, built
+		return m.Run()
+	})
 }
 
 // previousCommit is the commit that the file names.

@@ -32,6 +32,24 @@ func Build(dir string) (string, error) {
 	return binary, nil
 }
 
+// Main is the body of a package's TestMain: it builds the real rung into a directory
+// that is gone afterwards, and ends the process with what run returns.
+func Main(run func(dir, binary string) (code int)) {
+	dir, err := os.MkdirTemp("", "rung-tests-")
+	code := 1
+	if err == nil {
+		var binary string
+		if binary, err = Build(dir); err == nil {
+			code = run(dir, binary)
+		}
+		err = errors.Join(err, os.RemoveAll(dir))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(code)
+}
+
 // Process is one `rung serve`.
 type Process struct {
 	// Addr is where it listens, Data its data directory.
