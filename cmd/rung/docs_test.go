@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
@@ -29,19 +28,7 @@ func TestCommandsAreDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := commandsDocument(everywhere, all)
-	if *update {
-		if err := os.WriteFile(commandsFile, []byte(want), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(commandsFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != want {
-		t.Error("docs/commands.md is stale: run go test ./cmd/rung -run TestCommandsAreDocumented -update")
-	}
+	typedoc.Hold(t, *update, commandsFile, []byte(commandsDocument(everywhere, all)), "go test ./cmd/rung -run TestCommandsAreDocumented -update")
 }
 
 func commandsDocument(everywhere []parameter, all []command) string {

@@ -37,19 +37,7 @@ func TestInitSchemaIsCurrent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want = append(want, '\n')
-	if *update {
-		if err := os.WriteFile(initSchemaFile, want, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(initSchemaFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Error("docs/init.schema.json is stale: run go test ./cmd/rung -run TestInitSchemaIsCurrent -update")
-	}
+	typedoc.Hold(t, *update, initSchemaFile, append(want, '\n'), "go test ./cmd/rung -run TestInitSchemaIsCurrent -update")
 }
 
 // corpusLayout is a layout of package survey's corpus as a checkout.

@@ -18,6 +18,7 @@ import (
 	schemas "github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/rungbot/rung/internal/promotion"
+	"github.com/rungbot/rung/internal/typedoc"
 )
 
 //go:generate go test -run TestDocumentsAreCurrent -update
@@ -225,20 +226,7 @@ func TestDocumentsAreCurrent(t *testing.T) {
 		docs = []byte(before + begin + text + end + after)
 	}
 	for path, want := range map[string][]byte{"schema.json": schemaOf(t, false), docsFile: docs} {
-		got, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if bytes.Equal(got, want) {
-			continue
-		}
-		if !*update {
-			t.Errorf("%s is stale: go generate ./internal/api", path)
-			continue
-		}
-		if err := os.WriteFile(path, want, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		typedoc.Hold(t, *update, path, want, "go generate ./internal/api")
 	}
 }
 

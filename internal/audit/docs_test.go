@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/rungbot/rung/internal/typedoc"
 )
 
 var update = flag.Bool("update", false, "write docs/verify.md's table anew")
@@ -28,15 +30,7 @@ func TestDocs(t *testing.T) {
 		t.Fatal("the marks of the table are gone")
 	}
 	want := before + begin + "\n" + codeTable(t) + "\n" + end + after
-	if *update {
-		if err := os.WriteFile(name, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if want != string(data) {
-		t.Error("docs/verify.md is stale: run make generate")
-	}
+	typedoc.Hold(t, *update, name, []byte(want), "make generate")
 }
 
 // codeTable is a row for each code, as report.go declares it.

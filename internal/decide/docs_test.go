@@ -28,19 +28,7 @@ var update = flag.Bool("update", false, "write docs/records.md and docs/records.
 // golden holds a generated document to what stands in docs, or writes it.
 func golden(t *testing.T, name string, want []byte) {
 	t.Helper()
-	path := filepath.Join("../../docs", name)
-	if *update {
-		if err := os.WriteFile(path, want, 0o644); err != nil { //nolint:gosec // a document for everybody
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("docs/%s is stale: run go test ./internal/decide -run Records -update", name)
-	}
+	typedoc.Hold(t, *update, filepath.Join("../../docs", name), want, "go test ./internal/decide -run Records -update")
 }
 
 func words(t *testing.T) typedoc.Words {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
@@ -98,18 +97,7 @@ func schema(t *testing.T) []byte {
 
 func TestDocumentsAreCurrent(t *testing.T) {
 	for path, want := range map[string][]byte{docsFile: document(), schemaFile: schema(t)} {
-		if *update {
-			if err := os.WriteFile(path, want, 0o644); err != nil { //nolint:gosec // a document for everybody
-				t.Fatal(err)
-			}
-		}
-		got, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(got, want) {
-			t.Errorf("%s is stale: run go generate ./internal/doctor", path)
-		}
+		typedoc.Hold(t, *update, path, want, "go generate ./internal/doctor")
 	}
 }
 

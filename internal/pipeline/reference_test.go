@@ -3,7 +3,6 @@ package pipeline
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -41,19 +40,7 @@ var inline = map[string]string{
 // TestReferenceIsCurrent holds docs/rung.yaml.md to the types that rung.yaml is read
 // into, by way of the schema that is made of them.
 func TestReferenceIsCurrent(t *testing.T) {
-	want := reference(t)
-	if *update {
-		if err := os.WriteFile(referenceFile, []byte(want), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(referenceFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != want {
-		t.Error("docs/rung.yaml.md is stale: run go test ./internal/pipeline -run TestReferenceIsCurrent -update")
-	}
+	typedoc.Hold(t, *update, referenceFile, []byte(reference(t)), "go test ./internal/pipeline -run TestReferenceIsCurrent -update")
 }
 
 func reference(t *testing.T) string {

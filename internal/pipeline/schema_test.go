@@ -7,7 +7,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -15,6 +14,8 @@ import (
 	"github.com/invopop/jsonschema"
 	schemacheck "github.com/santhosh-tekuri/jsonschema/v6"
 	"sigs.k8s.io/yaml"
+
+	"github.com/rungbot/rung/internal/typedoc"
 )
 
 //go:generate go test -run TestSchemaIsCurrent -update
@@ -128,19 +129,7 @@ func fieldComments(t *testing.T) map[string]string {
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 func TestSchemaIsCurrent(t *testing.T) {
-	want := generateSchema(t)
-	if *update {
-		if err := os.WriteFile(schemaFile, want, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(schemaFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Error("docs/rung.schema.json is stale: run go generate ./internal/pipeline")
-	}
+	typedoc.Hold(t, *update, schemaFile, generateSchema(t), "go generate ./internal/pipeline")
 }
 
 // compileSchema compiles the schema as editors do.

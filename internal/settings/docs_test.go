@@ -7,10 +7,11 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"os"
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/rungbot/rung/internal/typedoc"
 )
 
 //go:generate go test -run TestDocsAreCurrent -update
@@ -77,22 +78,5 @@ func generateTable(t *testing.T) []byte {
 }
 
 func TestDocsAreCurrent(t *testing.T) {
-	hold(t, docsFile, append([]byte(docsHead), generateTable(t)...))
-}
-
-// hold compares a file with what it ought to be, or writes it.
-func hold(t *testing.T, path string, want []byte) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, want, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s is stale: run go generate ./internal/settings", path)
-	}
+	typedoc.Hold(t, *update, docsFile, append([]byte(docsHead), generateTable(t)...), "go generate ./internal/settings")
 }

@@ -1,9 +1,9 @@
 // Package typedoc describes types for the documents that are generated from them:
 // tables of fields with the words of their doc comments, and JSON Schemas.
 //
-// State: none; it reads Go source files and nothing else. Only tests use it, which
-// write a document anew or find it stale, so that no part of it is in the program.
-// What it does not do: it knows no document.
+// State: none; it reads Go source files, and the document that a test holds to what it
+// generates. Only tests use it, which write a document anew or find it stale, so that no
+// part of it is in the program. What it does not do: it knows no document.
 package typedoc
 
 import (

@@ -19,6 +19,7 @@ import (
 	schemas "github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/rungbot/rung/internal/audit"
+	"github.com/rungbot/rung/internal/typedoc"
 )
 
 //go:generate go test -run TestSchemasAreCurrent -update
@@ -92,19 +93,7 @@ func schemaOf(t *testing.T, typ reflect.Type, title string) []byte {
 
 func TestSchemasAreCurrent(t *testing.T) {
 	for name, d := range documents {
-		path, want := filepath.Join("../../../docs", name), schemaOf(t, d.typ, d.title)
-		if *update {
-			if err := os.WriteFile(path, want, 0o644); err != nil { //nolint:gosec // a document for everybody
-				t.Fatal(err)
-			}
-		}
-		got, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(got, want) {
-			t.Errorf("docs/%s is stale: run go generate ./internal/audit/report", name)
-		}
+		typedoc.Hold(t, *update, filepath.Join("../../../docs", name), schemaOf(t, d.typ, d.title), "go generate ./internal/audit/report")
 	}
 }
 

@@ -23,20 +23,7 @@ var update = flag.Bool("update", false, "write docs/facts.md and docs/facts.sche
 // golden holds a generated file to what stands in docs, or writes it.
 func golden(t *testing.T, name string, want []byte) {
 	t.Helper()
-	path := filepath.Join(root, "docs", name)
-	if *update {
-		if err := os.WriteFile(path, want, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	got, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("docs/%s is stale; run go test ./internal/gate/policy -update", name)
-	}
+	typedoc.Hold(t, *update, filepath.Join(root, "docs", name), want, "go test ./internal/gate/policy -update")
 }
 
 // words are the doc comments of the vocabulary.
