@@ -65,7 +65,6 @@ func Decide(s *promotion.Snapshot, judges Judges) promotion.Plan {
 	}
 	p.begin()
 	if p.blocked() {
-		p.unusable()
 		return p.end()
 	}
 	p.account()
@@ -89,7 +88,6 @@ func Decide(s *promotion.Snapshot, judges Judges) promotion.Plan {
 	}
 	p.ordinary()
 	p.onboard()
-	p.unusable()
 	return p.end()
 }
 
@@ -258,6 +256,7 @@ func (p *pass) onboard() {
 
 // end settles what depends on the whole plan.
 func (p *pass) end() promotion.Plan {
+	p.unusable()
 	p.answerWhy()
 	p.plan.Rotate = p.s.Ledger.Pending != "" && p.s.Ledger.Problem == "" && p.s.Problem == "" && p.s.Configured && !p.s.Base.Rewound
 	slices.SortStableFunc(p.plan.Pairs, func(a, b promotion.PairState) int {
