@@ -91,11 +91,7 @@ type completeCommand struct {
 
 // Run prints the answer.
 func (c completeCommand) Run(io streams) error {
-	all, err := commandTable()
-	if err != nil {
-		return err
-	}
-	everywhere, err := globalFlags()
+	all, everywhere, err := commandTable()
 	if err != nil {
 		return err
 	}
@@ -134,7 +130,7 @@ func rejoined(words []string) []string {
 }
 
 // completed are the words that the last of words may become. names are those of a
-// kind: artifact, environment, repository or pair.
+// kind: artifact, environment or repository.
 func completed(all []command, everywhere []parameter, words []string, names func(kind string) []string) []string {
 	before, current := words[:len(words)-1], words[len(words)-1]
 	c, rest := commandIn(all, before)

@@ -11,11 +11,7 @@ import (
 )
 
 func TestWordsAreCompleted(t *testing.T) {
-	all, err := commandTable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	everywhere, err := globalFlags()
+	all, everywhere, err := commandTable()
 	if err != nil {
 		t.Fatal(err)
 	}

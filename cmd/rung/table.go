@@ -35,7 +35,7 @@ type parameter struct {
 	Optional bool
 	// Repeats is true for what may be given more than once.
 	Repeats bool
-	// Completes is what its value names: path, file, artifact, environment, pair or
+	// Completes is what its value names: path, file, artifact, environment or
 	// repository; empty for anything else.
 	Completes string
 }
@@ -44,13 +44,12 @@ type parameter struct {
 const completes = "completes"
 
 // commandTable is the command table: all commands that can be run, in the order of the
-// help.
-func commandTable() ([]command, error) {
+// help, and the flags that every one of them takes.
+func commandTable() (all []command, everywhere []parameter, err error) {
 	parser, err := kong.New(&commandLine{}, describe()...)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var all []command
 	for _, leaf := range parser.Model.Leaves(true) {
 		c := command{Name: strings.TrimPrefix(leaf.FullPath(), "rung "), Usage: "rung " + strings.TrimSpace(leaf.Summary()), Help: leaf.Help, Detail: leaf.Detail}
 		for _, p := range leaf.Positional {
@@ -59,16 +58,7 @@ func commandTable() ([]command, error) {
 		c.Flags = flagsOf(leaf.Flags)
 		all = append(all, c)
 	}
-	return all, nil
-}
-
-// globalFlags are the flags that every command takes.
-func globalFlags() ([]parameter, error) {
-	parser, err := kong.New(&commandLine{}, describe()...)
-	if err != nil {
-		return nil, err
-	}
-	return flagsOf(parser.Model.Flags), nil
+	return all, flagsOf(parser.Model.Flags), nil
 }
 
 func flagsOf(flags []*kong.Flag) []parameter {

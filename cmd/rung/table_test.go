@@ -9,7 +9,7 @@ import (
 // TestEveryCommandIsDescribed: documents and completion are made from the table, so
 // that nothing in it may lack its words.
 func TestEveryCommandIsDescribed(t *testing.T) {
-	all, err := commandTable()
+	all, _, err := commandTable()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,7 +46,7 @@ func (w where) look(ctx context.Context) (*local.Seen, error) {
 // repositories refuses what can be the name of no repository.
 func repositories(names ...string) error {
 	for _, name := range names {
-		if owner, short, ok := strings.Cut(name, "/"); !ok || owner == "" || short == "" || strings.Contains(short, "/") {
+		if _, _, ok := promotion.CutFullName(name); !ok {
 			return fmt.Errorf("%.100q is no repository: write it as OWNER/NAME", name)
 		}
 	}

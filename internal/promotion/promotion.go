@@ -11,7 +11,10 @@
 // (gate), choose (decide), change the world (act) or remember (ledger, queue).
 package promotion
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Hash is a git object id in lower-case hexadecimal: 40 digits (SHA-1). The
 // empty Hash means "no object": a ref that does not exist.
@@ -111,6 +114,13 @@ type Repository struct {
 
 // FullName is "owner/name".
 func (r Repository) FullName() string { return r.Owner + "/" + r.Name }
+
+// CutFullName takes "owner/name" apart; ok is false for what has not just these two
+// parts. Which letters a name may have is for others to say.
+func CutFullName(full string) (owner, name string, ok bool) {
+	owner, name, ok = strings.Cut(full, "/")
+	return owner, name, ok && owner != "" && name != "" && !strings.Contains(name, "/")
+}
 
 // Cause is the outside event that made rung act.
 type Cause struct {

@@ -105,8 +105,8 @@ func (c *Client) History(ctx context.Context, name string, pair promotion.Pair, 
 }
 
 func repositoryPath(name string) (string, error) {
-	owner, repository, found := strings.Cut(name, "/")
-	if !found || owner == "" || repository == "" || strings.Contains(repository, "/") || owner == ".." || owner == "." || repository == ".." || repository == "." {
+	owner, repository, ok := promotion.CutFullName(name)
+	if !ok || owner == ".." || owner == "." || repository == ".." || repository == "." {
 		return "", fmt.Errorf("%.100q is no repository: write OWNER/NAME", name)
 	}
 	return "/api/v1/repositories/" + url.PathEscape(owner) + "/" + url.PathEscape(repository), nil
