@@ -437,23 +437,14 @@ func (p *pass) change(ctx context.Context, c *gitrepo.Commit, before promotion.H
 
 // placeChanges compares the places of changed files on both sides.
 func (p *pass) placeChanges(ctx context.Context, by rules, touched []gitrepo.Change, into map[promotion.Pair][]promotion.PlaceChange) error {
-	// All that is not known yet comes in one request; what follows is from memory.
-	if _, err := p.readPlaces(ctx, by, bothSides(touched)); err != nil {
+	touched = slices.DeleteFunc(slices.Clone(touched), func(d gitrepo.Change) bool { return !manifest.IsManifest(d.Path) })
+	sides, err := p.bothSides(ctx, by, touched)
+	if err != nil {
 		return err
 	}
-	for _, d := range touched {
-		if !manifest.IsManifest(d.Path) {
-			continue
-		}
+	for i, d := range touched {
 		env := by.EnvironmentAt(d.Path)
-		was, err := p.filePlaces(ctx, by, d.Path, d.Before)
-		if err != nil {
-			return err
-		}
-		is, err := p.filePlaces(ctx, by, d.Path, d.After)
-		if err != nil {
-			return err
-		}
+		was, is := sides[2*i], sides[2*i+1]
 		for key, before := range was {
 			after := is[key]
 			if after.Value != before.Value {
@@ -476,17 +467,28 @@ func (p *pass) placeChanges(ctx context.Context, by rules, touched []gitrepo.Cha
 	return nil
 }
 
-// bothSides are the manifests among changed files, before and after.
-func bothSides(touched []gitrepo.Change) []gitrepo.File {
+// bothSides are the places of changed manifests, before and after each, read in one
+// request; none of what is no plain file.
+func (p *pass) bothSides(ctx context.Context, by rules, touched []gitrepo.Change) ([]map[string]artifactPlace, error) {
+	sides := make([]map[string]artifactPlace, 2*len(touched))
 	var files []gitrepo.File
-	for _, d := range touched {
-		for _, e := range []gitrepo.Entry{d.Before, d.After} {
-			if manifest.IsManifest(d.Path) && e.Hash != "" && e.Mode.Regular() {
-				files = append(files, gitrepo.File{Path: d.Path, Mode: e.Mode, Hash: e.Hash})
+	var of []int // the side of each file
+	for i, d := range touched {
+		for j, e := range []gitrepo.Entry{d.Before, d.After} {
+			if e.Hash != "" && e.Mode.Regular() {
+				files, of = append(files, gitrepo.File{Path: d.Path, Mode: e.Mode, Hash: e.Hash}), append(of, 2*i+j)
 			}
 		}
 	}
-	return files
+	reads, err := p.readPlaces(ctx, by, files)
+	for i, r := range reads {
+		places := map[string]artifactPlace{}
+		for _, f := range r.found {
+			places[string(f.Artifact)+" "+f.Place.Locator] = artifactPlace{f.Place, f.Artifact}
+		}
+		sides[of[i]] = places
+	}
+	return sides, err
 }
 
 // filesOf are the blobs of the changed files that hold each pair's places.
@@ -505,21 +507,6 @@ func filesOf(places map[promotion.Pair][]promotion.PlaceChange, touched []gitrep
 type artifactPlace struct {
 	promotion.Place
 	artifact promotion.Artifact
-}
-
-func (p *pass) filePlaces(ctx context.Context, by rules, path string, e gitrepo.Entry) (map[string]artifactPlace, error) {
-	if e.Hash == "" || !e.Mode.Regular() {
-		return nil, nil
-	}
-	reads, err := p.readPlaces(ctx, by, []gitrepo.File{{Path: path, Mode: e.Mode, Hash: e.Hash}})
-	if err != nil {
-		return nil, err
-	}
-	places := map[string]artifactPlace{}
-	for _, f := range reads[0].found {
-		places[string(f.Artifact)+" "+f.Place.Locator] = artifactPlace{f.Place, f.Artifact}
-	}
-	return places, nil
 }
 
 // exact finds the open promotions that, applied together to the bytes before,
