@@ -18,13 +18,12 @@ type baseWalk struct {
 	head   oid
 	// parents are those of every commit that the head reaches.
 	parents map[oid][]oid
-	// suspects are the commits that may claim to be rung's; after introduced, in the
-	// order in which the line brought them.
-	suspects []oid
-	// since is the position on the line that brought each, and claimed how many were
-	// judged.
-	since   []int
-	claimed int
+	// suspects are the commits that may claim to be rung's. brought are those that came
+	// after the ledger began, in the order in which the line brought them, and claimed
+	// counts those that were judged.
+	suspects map[oid]bool
+	brought  []brought
+	claimed  int
 	// authorized counts the authorize records that were held to their bases.
 	authorized int
 	// line is the first-parent line, oldest first; position is its index.
@@ -43,10 +42,16 @@ type baseWalk struct {
 	promised map[promotion.Pair]*recorded
 }
 
+// brought is a commit and the position on the line that brought it.
+type brought struct {
+	id oid
+	at int
+}
+
 // judgeBase holds the base branch to the ledger.
 func (v *verifier) judgeBase(ctx context.Context, l *ledgerWalk, head oid) (*baseWalk, error) {
 	b := &baseWalk{
-		verifier: v, ledger: l, head: head, parents: map[oid][]oid{}, position: map[oid]int{}, judged: map[oid]bool{}, lost: map[oid]bool{}, promised: map[promotion.Pair]*recorded{},
+		verifier: v, ledger: l, head: head, parents: map[oid][]oid{}, suspects: map[oid]bool{}, position: map[oid]int{}, judged: map[oid]bool{}, lost: map[oid]bool{}, promised: map[promotion.Pair]*recorded{},
 	}
 	for _, f := range l.files {
 		if r := f.newest(); r != nil && r.Record.Kind == promotion.RecordAuthorize {
@@ -118,11 +123,7 @@ func (b *baseWalk) rest(ctx context.Context) error { return b.claims(ctx, len(b.
 
 // pinned compares the ledger's first commit with the one that rung.yaml names.
 func (b *baseWalk) pinned(context.Context) error {
-	c, err := b.commit(b.head)
-	if err != nil {
-		return err
-	}
-	p, err := b.pipelineAt(c.tree)
+	_, p, err := b.configured(b.head)
 	if err != nil || p == nil || p.Ledger == "" {
 		return err
 	}
@@ -150,11 +151,7 @@ func (b *baseWalk) segment(ctx context.Context, from, to oid, pending bool) erro
 	if len(commits) == 0 {
 		return nil
 	}
-	last, err := b.commit(to)
-	if err != nil {
-		return err
-	}
-	end, err := b.pipelineAt(last.tree)
+	_, end, err := b.configured(to)
 	if err != nil {
 		return err
 	}
@@ -403,11 +400,7 @@ func (b *baseWalk) pending(s step) error {
 
 // initial compares what was adopted when the ledger began with the files.
 func (b *baseWalk) initial(at oid) error {
-	c, err := b.commit(at)
-	if err != nil {
-		return err
-	}
-	p, err := b.pipelineAt(c.tree)
+	c, p, err := b.configured(at)
 	if err != nil {
 		return err
 	}

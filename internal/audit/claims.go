@@ -16,11 +16,6 @@ func (b *baseWalk) introduced(context.Context) error {
 	if len(b.ledger.bases) > 0 {
 		seen = b.ancestors(b.ledger.bases[0])
 	}
-	suspects := make(map[oid]bool, len(b.suspects))
-	for _, id := range b.suspects {
-		suspects[id] = true
-	}
-	b.suspects = b.suspects[:0]
 	for i, id := range b.line {
 		stack := []oid{id}
 		for len(stack) > 0 {
@@ -31,9 +26,8 @@ func (b *baseWalk) introduced(context.Context) error {
 				continue
 			}
 			seen[at] = true
-			if suspects[at] {
-				b.suspects = append(b.suspects, at)
-				b.since = append(b.since, i)
+			if b.suspects[at] {
+				b.brought = append(b.brought, brought{at, i})
 			}
 			stack = append(stack, parents...)
 		}
@@ -44,11 +38,11 @@ func (b *baseWalk) introduced(context.Context) error {
 // claims judges the commits that claim to be rung's or cite the ledger, as far as
 // the line up to a position brought them.
 func (b *baseWalk) claims(ctx context.Context, position int) error {
-	for ; b.claimed < len(b.suspects) && b.since[b.claimed] <= position; b.claimed++ {
+	for ; b.claimed < len(b.brought) && b.brought[b.claimed].at <= position; b.claimed++ {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		c, err := b.commit(b.suspects[b.claimed])
+		c, err := b.commit(b.brought[b.claimed].id)
 		if err != nil {
 			return err
 		}
@@ -152,11 +146,7 @@ func (b *baseWalk) promotionCommit(c *commit, t *ledger.Trailers, at oid) error 
 		mismatch(ObjectMalformed, "one parent", "another number")
 		return nil
 	}
-	parent, err := b.commit(c.parents[0])
-	if err != nil {
-		return err
-	}
-	p, err := b.pipelineAt(parent.tree)
+	parent, p, err := b.configured(c.parents[0])
 	if err != nil {
 		return err
 	}

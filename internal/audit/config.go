@@ -51,6 +51,17 @@ func (c *configuration) pipelineAt(tree oid) (*promotion.Pipeline, error) {
 	return p, err
 }
 
+// configured is a commit, and what its rung.yaml and rung.d say; nil where they can't
+// be used.
+func (c *configuration) configured(id oid) (*commit, *promotion.Pipeline, error) {
+	at, err := c.commit(id)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := c.pipelineAt(at.tree)
+	return at, p, err
+}
+
 func (c *configuration) readPipeline(tree oid) (*promotion.Pipeline, error) {
 	root, err := c.lookup(tree, pipeline.RootFile)
 	if err != nil || !root.regular() {

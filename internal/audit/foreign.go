@@ -3,22 +3,19 @@ package audit
 import "slices"
 
 // foreign reports whether the ledger and the base branch have nothing to do with
-// one another: the base has no commit that the ledger stands on and cites none of
-// its commits, and rung.yaml does not say whose ledger it is. Nothing can be judged then; whether a person brought
-// them together or somebody put one in the other's place, no repository can tell.
+// one another: the base has no commit that the ledger stands on and cites none of its
+// commits, and rung.yaml does not say whose ledger it is. Nothing can be judged then;
+// whether a person brought them together or somebody put one in the other's place, no
+// repository can tell.
 func (b *baseWalk) foreign() (bool, error) {
 	i := slices.IndexFunc(b.ledger.bases, func(o oid) bool { return o != oid{} })
 	if i < 0 || b.ledger.past != nil || b.reaches(b.ledger.bases[i]) {
 		return false, nil
 	}
-	c, err := b.commit(b.head)
-	if err != nil {
+	if _, p, err := b.configured(b.head); err != nil || p != nil && p.Ledger != "" {
 		return false, err
 	}
-	if p, err := b.pipelineAt(c.tree); err != nil || p != nil && p.Ledger != "" {
-		return false, err
-	}
-	for _, id := range b.suspects {
+	for id := range b.suspects {
 		c, err := b.commit(id)
 		if err != nil {
 			return false, err

@@ -89,11 +89,7 @@ type whereabouts struct{ path, image string }
 // wherePair says where a commit's configuration looks for a pair; nowhere if it
 // doesn't have it.
 func (b *baseWalk) wherePair(pair promotion.Pair, id oid) (whereabouts, error) {
-	c, err := b.commit(id)
-	if err != nil {
-		return whereabouts{}, err
-	}
-	p, err := b.pipelineAt(c.tree)
+	_, p, err := b.configured(id)
 	if err != nil || p == nil {
 		return whereabouts{}, err
 	}

@@ -38,11 +38,7 @@ func (b *baseWalk) authorization(r *authorized, id oid, known bool) error {
 		say(PolicyMismatch, "judged at a commit of the base branch", "judged at "+string(r.judged))
 		return nil
 	}
-	c, err := b.commit(id)
-	if err != nil {
-		return err
-	}
-	p, err := b.pipelineAt(c.tree)
+	c, p, err := b.configured(id)
 	if err != nil {
 		return err
 	}

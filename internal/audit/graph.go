@@ -36,7 +36,7 @@ func (b *baseWalk) walk(ctx context.Context) error {
 func (b *baseWalk) take(c *commit) {
 	b.parents[c.id] = c.parents
 	if strings.Contains(c.message, "Promotion-") || c.odd != "" || strings.Contains(c.signature, "SSH SIGNATURE") {
-		b.suspects = append(b.suspects, c.id)
+		b.suspects[c.id] = true
 	}
 }
 
@@ -147,7 +147,6 @@ func (b *baseWalk) newer(ctx context.Context) error {
 	if !behind {
 		return errWhole // the recorded base is not below the head
 	}
-	slices.SortFunc(b.suspects, func(a, c oid) int { return strings.Compare(string(a[:]), string(c[:])) })
 	b.parents[recorded] = met[recorded].parents
 	return nil
 }

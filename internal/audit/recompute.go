@@ -140,13 +140,12 @@ func (b *baseWalk) again(j judgement) (expected, found string, err error) {
 	if _, there := b.parents[id]; !ok || !there {
 		return "judged at a commit of the base branch", "judged at " + string(rec.Base.Judged), nil
 	}
-	c, err := b.commit(id)
+	c, p, err := b.configured(id)
 	if err != nil {
 		return "", "", err
 	}
-	p, err := b.pipelineAt(c.tree)
-	if err != nil || p == nil {
-		return "a rung.yaml where it was judged", "none that can be used", err
+	if p == nil {
+		return "a rung.yaml where it was judged", "none that can be used", nil
 	}
 	env, known := p.Environment(rec.Environment)
 	spec, named := p.Artifact(j.pair().Artifact)

@@ -198,11 +198,7 @@ func (v *verifier) base(name, remote string) (string, oid) {
 // environments reads what is live out of the base head's files, by its own
 // configuration or, where that can't be used, by the last that could.
 func (v *verifier) environments(l *ledgerWalk, head oid, last *promotion.Pipeline) error {
-	c, err := v.commit(head)
-	if err != nil {
-		return err
-	}
-	p, err := v.pipelineAt(c.tree)
+	c, p, err := v.configured(head)
 	if err != nil {
 		return err
 	}
