@@ -27,7 +27,7 @@ type keyed struct {
 func playKeyed(t *testing.T, change func(p *play, k keyed)) keyed {
 	t.Helper()
 	p := newPlay(t, "")
-	player{p.ctx, t, p.w}.onboard()
+	p.onboard()
 	p.climb("1.1.0")
 	p.do("signing-key", "old")
 	p.keys("init", ".")
@@ -37,9 +37,7 @@ func playKeyed(t *testing.T, change func(p *play, k keyed)) keyed {
 	p.do("setting", "RUNG_TRUST_FILE=trust.jsonl")
 	p.do("restart")
 	p.until("recorded", "^rotate to trust list 1")
-	if err := p.w.settle(p.ctx); err != nil {
-		t.Fatal(err)
-	}
+	p.settle()
 	git(t, at("clone"), "fetch", "-q")
 	k := keyed{old: at("old"), new: at("rung-release"), cut: revision(t, at("clone"), "origin/rung/ledger")}
 	change(p, k)
@@ -47,12 +45,8 @@ func playKeyed(t *testing.T, change func(p *play, k keyed)) keyed {
 	p.do("setting", "RUNG_SIGNING_KEY=", "RUNG_SIGNING_KEY_FILE=rung-release", "RUNG_ROOT_KEYS=@old.pub")
 	p.do("restart")
 	p.until("recorded", "^rotate to trust list 2")
-	p.do("publish", "checkout", "1.2.0")
-	p.do("dispatch", "checkout", "1.2.0", "by", "alice")
-	p.until("open", "prod", "checkout", "1.2.0")
-	if err := p.w.settle(p.ctx); err != nil {
-		t.Fatal(err)
-	}
+	p.propose("1.2.0")
+	p.settle()
 	for _, name := range []string{"old.pub", "rung-release.pub", "rung-root.pub"} {
 		key, err := sign.LoadPublicKeyFile(at(name))
 		if err != nil {

@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -192,15 +191,15 @@ func released(ctx context.Context, t *testing.T) (bare, fingerprint string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := player{ctx, t, w}
+	p := &play{t, ctx, w}
 	p.onboard()
 	p.climb("1.1.0")
 	p.climb("1.2.0")
-	p.do(doComment, "bob", p.newest("prod"), "/rollback")
+	p.do("comment", "bob", p.newest("prod"), "/rollback")
 	p.until("live", "prod", "checkout", "1.1.0")
 	p.until("settled", "prod", "checkout", "good")
 	p.settle()
-	p.do(doEdit, "dave", "dev", "checkout", "1.2.5")
+	p.do("edit", "dave", "dev", "checkout", "1.2.5")
 	p.until("settled", "dev", "checkout", "good")
 	p.settle()
 	config := filepath.Join(dir, "more", "environments", "prod", "limits.yaml")
@@ -210,7 +209,7 @@ func released(ctx context.Context, t *testing.T) (bare, fingerprint string) {
 	if err := os.WriteFile(config, []byte("memory: 1Gi\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p.do(doPush, "dave", "more")
+	p.do("push", "dave", "more")
 	p.climb("1.3.0")
 	for _, pair := range w.env {
 		if key, ok := strings.CutPrefix(pair, "RUNG_SIGNING_KEY="); ok {
@@ -224,79 +223,4 @@ func released(ctx context.Context, t *testing.T) (bare, fingerprint string) {
 	bare = filepath.Join(t.TempDir(), "environments.git")
 	git(t, ".", "clone", "-q", "--mirror", w.front.URL+"/"+gitops+".git", bare)
 	return bare, fingerprint
-}
-
-// player does what a story does.
-type player struct {
-	ctx context.Context //nolint:containedctx // of one test
-	t   *testing.T
-	w   *world
-}
-
-func (p player) do(act func(context.Context, *world, []string) (map[string]string, error), args ...string) {
-	p.t.Helper()
-	if _, err := act(p.ctx, p.w, args); err != nil {
-		p.t.Fatalf("%v: %v\n%s", args, err, p.w.describe(context.WithoutCancel(p.ctx)))
-	}
-}
-
-func (p player) until(verb string, args ...string) {
-	p.t.Helper()
-	for {
-		if ok, _, err := looks[verb].see(p.ctx, p.w, args); ok && err == nil {
-			return
-		}
-		if err := pause(p.ctx); err != nil {
-			p.t.Fatalf("waited in vain until %s %v\n%s", verb, args, p.w.describe(context.WithoutCancel(p.ctx)))
-		}
-	}
-}
-
-func (p player) settle() {
-	p.t.Helper()
-	if err := p.w.settle(p.ctx); err != nil {
-		p.t.Fatal(err)
-	}
-}
-
-// newest is the number of the newest pull request of checkout in an environment.
-func (p player) newest(environment string) string {
-	p.t.Helper()
-	pr, err := p.w.promotionPull(p.ctx, environment, "checkout")
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return strconv.Itoa(pr.Number)
-}
-
-// climb brings a version to prod.
-func (p player) climb(version string) {
-	p.t.Helper()
-	p.do(doPublish, "checkout", version)
-	p.do(doDispatch, "checkout", version, "by", "alice")
-	p.until("open", "prod", "checkout", version)
-	p.do(doReview, "bob", "approve", p.newest("prod"))
-	p.until("live", "prod", "checkout", version)
-	p.until("settled", "prod", "checkout", "good")
-	p.settle()
-}
-
-// onboard merges the pull request that names the ledger.
-func (p player) onboard() {
-	p.t.Helper()
-	for {
-		st, err := p.w.state(p.ctx)
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		for _, pr := range st.Pulls {
-			if pr.Head == "rung/onboard" && pr.State == "open" {
-				p.do(doMerge, "alice", strconv.Itoa(pr.Number))
-				return
-			}
-		}
-		if err := pause(p.ctx); err != nil {
-			p.t.Fatalf("there is no pull request that names the ledger\n%s", p.w.describe(context.WithoutCancel(p.ctx)))
-		}
-	}
 }

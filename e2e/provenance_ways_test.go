@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -23,9 +22,7 @@ func TestTheWayToCheckByHandHoweverItLanded(t *testing.T) {
 			p.file("docs/docs/notes.md", "something else\n")
 			p.do("push", "alice", "docs")
 			p.do("update-branch", "bob", pull)
-			if err := p.w.settle(p.ctx); err != nil {
-				p.Fatal(err)
-			}
+			p.settle()
 			p.do("review", "bob", "approve", pull)
 		}, `"login":"bob"`},
 		"squashed by rung":   {strings.Replace(defaultConfig, "approvals: {", "merge: squash, approvals: {", 1), approved, `"login":"bob"`},
@@ -38,20 +35,14 @@ func TestTheWayToCheckByHandHoweverItLanded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := newPlay(t, dev.Replace(c.config))
-			player{p.ctx, t, p.w}.onboard()
+			p.onboard()
 			p.until("recorded", "adopt configuration")
-			p.do("publish", "checkout", "1.1.0")
-			p.do("dispatch", "checkout", "1.1.0", "by", "alice")
-			p.until("open", "prod", "checkout", "1.1.0")
-			if err := p.w.settle(p.ctx); err != nil {
-				t.Fatal(err)
-			}
-			c.land(p, player{p.ctx, t, p.w}.newest("prod"))
+			p.propose("1.1.0")
+			p.settle()
+			c.land(p, p.newest("prod"))
 			p.until("live", "prod", "checkout", "1.1.0")
 			p.until("settled", "prod", "checkout", "good")
-			if err := p.w.settle(p.ctx); err != nil {
-				t.Fatal(err)
-			}
+			p.settle()
 			bare := p.mirror()
 			if code, out, said := rung(t, "verify", bare); code != 0 {
 				t.Fatalf("rung verify: exit %d\n%s%s", code, out, said)
@@ -77,16 +68,5 @@ func mergedBy(method string) func(p *play, pull string) {
 			args = append(args, method)
 		}
 		p.do("merge", args...)
-	}
-}
-
-func (p *play) file(name, text string) {
-	p.Helper()
-	path := filepath.Join(p.w.dir, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		p.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		p.Fatal(err)
 	}
 }
