@@ -17,11 +17,18 @@ type configuration struct {
 	*objects
 	pipelines map[string]*promotion.Pipeline
 	byTree    generations[oid, *promotion.Pipeline]
-	found     generations[fileKey, []manifest.Found]
+	found     generations[fileKey, filePlaces]
 	// outlines are files as they stood once, with the zero blob in their key: other
 	// states of them that differ in versions alone need no parsing. Nil for files
 	// that have none.
 	outlines map[fileKey]*manifest.Outline
+}
+
+// filePlaces are the artifacts' places in a file, and the outline that told them;
+// nil where none did.
+type filePlaces struct {
+	found   []manifest.Found
+	outline *manifest.Outline
 }
 
 // fileKey is a file's bytes at a path, read with one configuration.
@@ -34,7 +41,7 @@ type fileKey struct {
 func newConfiguration(o *objects) *configuration {
 	return &configuration{
 		objects: o, pipelines: map[string]*promotion.Pipeline{}, byTree: newGenerations[oid, *promotion.Pipeline](512),
-		found: newGenerations[fileKey, []manifest.Found](256), outlines: map[fileKey]*manifest.Outline{},
+		found: newGenerations[fileKey, filePlaces](256), outlines: map[fileKey]*manifest.Outline{},
 	}
 }
 
@@ -117,50 +124,53 @@ func (c *configuration) readPipeline(tree oid) (*promotion.Pipeline, error) {
 // places finds the artifacts' places in one file. As for rung itself, a file
 // that can't be read names nothing.
 func (c *configuration) places(path string, e entry, p *promotion.Pipeline) ([]manifest.Found, error) {
+	in, err := c.placesIn(path, e, p)
+	return in.found, err
+}
+
+// placesIn is places with the outline that told them.
+func (c *configuration) placesIn(path string, e entry, p *promotion.Pipeline) (filePlaces, error) {
 	if !e.regular() || !manifest.IsManifest(path) {
-		return nil, nil
+		return filePlaces{}, nil
 	}
 	key := fileKey{path, e.id, p.Digest}
-	if found, known := c.found.get(key); known {
-		return found, nil
+	if in, known := c.found.get(key); known {
+		return in, nil
 	}
 	data, err := c.content(e.id)
 	if err != nil {
-		return nil, err
+		return filePlaces{}, err
 	}
-	found := c.placesIn(path, data, p)
-	c.found.put(key, found, 1)
-	return found, nil
+	in := c.outlined(path, data, p)
+	if in.outline == nil {
+		if report, err := manifest.Find(path, data, manifest.Artifacts(p)); err == nil {
+			in.found = report.Found
+		}
+	}
+	c.found.put(key, in, 1)
+	return in, nil
 }
 
-// outline is a file's outline that follows its bytes; nil where it has none.
-func (c *configuration) outline(path string, data []byte, p *promotion.Pipeline) *manifest.Outline {
+// outlined is what the file's outline tells of its bytes: the one that there is, or a
+// new one. Nothing where it has none.
+func (c *configuration) outlined(path string, data []byte, p *promotion.Pipeline) filePlaces {
 	key := fileKey{path: path, config: p.Digest}
 	o, known := c.outlines[key]
 	if known && o == nil {
-		return nil
+		return filePlaces{}
 	}
-	if _, follows := o.Find(data); follows {
-		return o
+	if found, follows := o.Find(data); follows {
+		return filePlaces{found, o}
 	}
 	if len(c.outlines) >= maxCached {
 		clear(c.outlines)
 	}
 	o, _ = manifest.NewOutline(path, data, manifest.Artifacts(p))
 	c.outlines[key] = o
-	return o
-}
-
-// placesIn finds the artifacts' places in a file's bytes.
-func (c *configuration) placesIn(path string, data []byte, p *promotion.Pipeline) []manifest.Found {
-	if found, ok := c.outline(path, data, p).Find(data); ok {
-		return found
+	if found, follows := o.Find(data); follows {
+		return filePlaces{found, o}
 	}
-	report, err := manifest.Find(path, data, manifest.Artifacts(p))
-	if err != nil {
-		return nil
-	}
-	return report.Found
+	return filePlaces{}
 }
 
 // placeChanges compares the places of changed files under the environments.

@@ -300,25 +300,21 @@ func (o *objects) entries(path string, was, is []entry, depth int, into *[]chang
 		}
 		return nil
 	}
-	old := make(map[string]entry, len(was))
-	for _, e := range was {
-		old[e.name] = e
-	}
-	for _, e := range is {
-		if same := old[e.name]; same.mode == e.mode && same.id == e.id {
-			delete(old, e.name)
-			continue
-		}
-		if err := o.compare(path+e.name, old[e.name], e, depth+1, into); err != nil {
-			return err
-		}
-		delete(old, e.name)
-	}
-	for _, e := range was {
-		if _, gone := old[e.name]; gone {
-			if err := o.compare(path+e.name, e, entry{}, depth+1, into); err != nil {
-				return err
+	for len(was) > 0 || len(is) > 0 {
+		var before, after entry
+		switch { // both are in git's order: a file and a directory of one name stand apart
+		case len(is) == 0 || len(was) > 0 && inOrder(was[0], is[0]):
+			before, was = was[0], was[1:]
+		case len(was) == 0 || inOrder(is[0], was[0]):
+			after, is = is[0], is[1:]
+		default:
+			before, after, was, is = was[0], is[0], was[1:], is[1:]
+			if before.mode == after.mode && before.id == after.id {
+				continue
 			}
+		}
+		if err := o.compare(path+cmp.Or(before.name, after.name), before, after, depth+1, into); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -106,6 +106,18 @@ func (b *baseWalk) exact(touched []change, places []promotion.PlaceChange, p *pr
 		if !promised || !ch.before.regular() || !ch.after.regular() {
 			return ChangeMismatch, ch.path + " was changed as well", nil
 		}
+		was, err := b.placesIn(ch.path, ch.before, p)
+		if err != nil {
+			return "", "", err
+		}
+		is, err := b.placesIn(ch.path, ch.after, p)
+		if err != nil {
+			return "", "", err
+		}
+		if was.outline == is.outline && was.outline.Applied(was.found, is.found, changes) {
+			delete(byPath, ch.path)
+			continue
+		}
 		before, err := b.content(ch.before.id)
 		if err != nil {
 			return "", "", err
@@ -113,10 +125,6 @@ func (b *baseWalk) exact(touched []change, places []promotion.PlaceChange, p *pr
 		after, err := b.content(ch.after.id)
 		if err != nil {
 			return "", "", err
-		}
-		if b.outline(ch.path, before, p).Applied(before, after, changes) {
-			delete(byPath, ch.path)
-			continue
 		}
 		applied, err := manifest.Apply(ch.path, before, manifest.Artifacts(p), changes)
 		if err != nil {

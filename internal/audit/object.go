@@ -47,7 +47,8 @@ type header struct {
 // parseCommit takes a commit's object apart.
 func parseCommit[T []byte | string](id oid, raw T) (*commit, error) {
 	text := string(raw)
-	headers, message, err := splitCommit(text)
+	var room [8]header
+	headers, message, err := splitCommit(text, room[:0])
 	if err != nil {
 		return nil, err
 	}
@@ -81,9 +82,8 @@ func parseCommit[T []byte | string](id oid, raw T) (*commit, error) {
 	return c, nil
 }
 
-// splitCommit splits headers from the message.
-func splitCommit(text string) ([]header, string, error) {
-	headers := make([]header, 0, 8)
+// splitCommit splits headers, which it appends to some room, from the message.
+func splitCommit(text string, headers []header) ([]header, string, error) {
 	for at := 0; at < len(text); {
 		end := strings.IndexByte(text[at:], '\n')
 		if end < 0 {
@@ -116,14 +116,19 @@ func splitCommit(text string) ([]header, string, error) {
 
 // unfolded is a header's value with its folded lines, each without its blank.
 func (h header) unfolded(text string) string {
+	if h.to-h.from == len(h.key)+len(" ")+len(h.value)+len("\n") {
+		return h.value
+	}
+	return strings.TrimSuffix(h.lines(text), "\n")
+}
+
+// lines is unfolded with a line feed behind each line.
+func (h header) lines(text string) string {
 	start := h.from + len(h.key)
 	if text[start] == ' ' {
 		start++
 	}
-	if h.to-1 == start+len(h.value) {
-		return h.value
-	}
-	return strings.ReplaceAll(text[start:h.to-1], "\n ", "\n")
+	return strings.ReplaceAll(text[start:h.to], "\n ", "\n")
 }
 
 // isIdent reports whether s is "Name <mail> seconds zone":
@@ -159,7 +164,7 @@ func (c *commit) take(rest []header) (odd string) {
 			odd = fmt.Sprintf(format, args...)
 		}
 	}
-	var signatures []header
+	var signature header
 	at := 0
 	for _, h := range rest {
 		switch h.key {
@@ -168,7 +173,8 @@ func (c *commit) take(rest []header) (odd string) {
 		case "committer":
 			c.committer = h.unfolded(c.text)
 		case "gpgsig":
-			signatures = append(signatures, h)
+			signature = h
+			c.signatures++
 		}
 		n := slices.Index(headerOrder[at:], h.key)
 		if n < 0 {
@@ -183,13 +189,11 @@ func (c *commit) take(rest []header) (odd string) {
 	if c.author == "" || c.committer == "" {
 		say("no author or no committer")
 	}
-	c.signatures = len(signatures)
-	if len(signatures) == 1 {
-		s := signatures[0]
-		c.signature = s.unfolded(c.text) + "\n"
-		c.unsignedTo, c.signedFrom = s.from, s.to
-	} else if len(signatures) > 1 {
-		odd = fmt.Sprintf("%d gpgsig headers", len(signatures))
+	if c.signatures == 1 {
+		c.signature = signature.lines(c.text)
+		c.unsignedTo, c.signedFrom = signature.from, signature.to
+	} else if c.signatures > 1 {
+		odd = fmt.Sprintf("%d gpgsig headers", c.signatures)
 	}
 	return odd
 }
@@ -230,11 +234,11 @@ func (c *commit) trailers() (*ledger.Trailers, error) {
 
 // committed is the committer's time; zero where it doesn't parse.
 func (c *commit) committed() time.Time {
-	fields := strings.Fields(c.committer[strings.LastIndexByte(c.committer, '>')+1:])
-	if len(fields) != 2 {
+	when, zone, ok := strings.Cut(strings.TrimSpace(c.committer[strings.LastIndexByte(c.committer, '>')+1:]), " ")
+	if zone = strings.TrimSpace(zone); !ok || zone == "" || strings.ContainsAny(zone, " \t") {
 		return time.Time{}
 	}
-	seconds, err := strconv.ParseInt(fields[0], 10, 64)
+	seconds, err := strconv.ParseInt(when, 10, 64)
 	if err != nil || seconds < 0 || seconds > 1<<40 {
 		return time.Time{}
 	}

@@ -86,17 +86,20 @@ func (t trust) entitled(signer sign.PublicKey, at time.Time) (code Code, found s
 	if v, revoked := t.list.Revocation(signer); revoked {
 		return KeyRevoked, signer.Fingerprint() + ", revoked after ledger commit " + string(v.After)
 	}
-	code, found = SignerRole, signer.Fingerprint()
+	expired := false
 	for _, s := range t.signers {
 		switch {
 		case s.Key != signer || !slices.Contains(s.Principals, ledger.ReleaseRole):
-		case !s.ValidAt(at):
-			code, found = KeyNotValid, signer.Fingerprint()+" at "+at.Format("2006-01-02T15:04:05Z")
-		default:
+		case s.ValidAt(at):
 			return "", ""
+		default:
+			expired = true
 		}
 	}
-	return code, found
+	if expired {
+		return KeyNotValid, signer.Fingerprint() + " at " + at.Format("2006-01-02T15:04:05Z")
+	}
+	return SignerRole, signer.Fingerprint()
 }
 
 func later(a, b time.Time) time.Time {

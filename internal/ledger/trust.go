@@ -118,6 +118,9 @@ func (t TrustList) Release(key sign.PublicKey) (sign.AllowedSigner, bool) {
 
 // Revocation finds the revocation of a key.
 func (t TrustList) Revocation(key sign.PublicKey) (promotion.Revocation, bool) {
+	if len(t.Revoked) == 0 {
+		return promotion.Revocation{}, false
+	}
 	print := key.Fingerprint()
 	for _, r := range t.Revoked {
 		if r.Key == print {

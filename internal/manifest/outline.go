@@ -197,14 +197,10 @@ func (o *Outline) Find(data []byte) ([]Found, bool) {
 }
 
 // Applied reports that Apply would turn one state of the file into another by
-// these changes; false where it would not, or has to be asked.
-func (o *Outline) Applied(before, after []byte, changes []promotion.PlaceChange) bool {
-	if o == nil {
-		return false
-	}
-	was, ok := o.Find(before)
-	is, ok2 := o.Find(after)
-	if !ok || !ok2 {
+// these changes, of states as this outline's Find tells them; false where it would
+// not, or has to be asked.
+func (o *Outline) Applied(was, is []Found, changes []promotion.PlaceChange) bool {
+	if o == nil || len(was) != len(o.found) || len(is) != len(o.found) {
 		return false
 	}
 	left := len(changes)
