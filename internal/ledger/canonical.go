@@ -2,31 +2,38 @@ package ledger
 
 import (
 	"encoding/json"
-	"errors"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/rungbot/rung/internal/promotion"
 )
 
-// parseCanonical decodes JSON as marshal writes a value of this type: compact,
-// fields in their order, empty ones left out. It is several times as fast as a
-// decoder that must expect anything, and an auditor reads a hundred thousand
-// records. It is a reader for what is then encoded again and compared: false,
-// or a value that does not encode to the same bytes, says nothing but that the
-// library's decoder must look. Strings of the value share text.
-func parseCanonical[T any](text string, into *T) bool {
-	d := planOf(reflect.TypeFor[T]())
-	if d == nil {
-		return false
-	}
+// parseRecord reads a record from JSON that is byte for byte what marshal writes
+// of the record, normalised. False says nothing but that the library's decoder must
+// look. It is several times as fast as decoding, writing again and comparing, and
+// needs neither, for it takes nothing that could be spelled in another way:
+//
+//   - A string of plain ASCII is written as it stands. Every other string, number
+//     and instant is written again by itself and compared.
+//   - A list has an element: empty ones are never written. Nor is null.
+//   - The keys of a struct stand in the order of its fields. A field that is left
+//     out when it is empty is there only if it isn't, any other is always there.
+//   - A type that none of this covers is refused, and so is its struct.
+//
+// Strings of the record share text.
+func parseRecord(text string, into *promotion.Record) bool {
 	p := canonicalParser{text: text}
-	d(&p, reflect.ValueOf(into).Elem())
+	recordPlan()(&p, reflect.ValueOf(into).Elem())
 	return !p.failed && p.at == len(text)
 }
 
-// plan decodes one type.
+var recordPlan = sync.OnceValue(func() plan { return planOf(reflect.TypeFor[promotion.Record]()) })
+
+// plan reads a value of one type.
 type plan func(*canonicalParser, reflect.Value)
 
 // canonicalParser is at one byte of a text.
@@ -36,47 +43,55 @@ type canonicalParser struct {
 	failed bool
 }
 
-func (p *canonicalParser) fail() { p.failed = true }
+func (p *canonicalParser) fail() { p.failed, p.at = true, len(p.text) }
+
+func (p *canonicalParser) stands(word string) bool {
+	return p.at < len(p.text) && p.text[p.at] == word[0] && strings.HasPrefix(p.text[p.at:], word)
+}
 
 // take passes over a word, if it stands there.
 func (p *canonicalParser) take(word string) bool {
-	if strings.HasPrefix(p.text[p.at:], word) {
+	if p.stands(word) {
 		p.at += len(word)
 		return true
 	}
 	return false
 }
 
-// token is what stands up to a comma or a closing bracket.
-func (p *canonicalParser) token() string {
+// need passes over a byte that must stand there.
+func (p *canonicalParser) need(c byte) {
+	if p.at < len(p.text) && p.text[p.at] == c {
+		p.at++
+		return
+	}
+	p.fail()
+}
+
+// number reads what stands up to a comma or a closing bracket.
+func (p *canonicalParser) number(bits int) int64 {
 	start := p.at
 	for p.at < len(p.text) && p.text[p.at] != ',' && p.text[p.at] != '}' && p.text[p.at] != ']' {
 		p.at++
 	}
-	return p.text[start:p.at]
-}
-
-// string reads a string; one with escapes is left to the library.
-func (p *canonicalParser) string() string {
-	if !p.take(`"`) {
+	n, err := strconv.ParseInt(p.text[start:p.at], 10, bits)
+	var again [20]byte
+	if err != nil || string(strconv.AppendInt(again[:0], n, 10)) != p.text[start:p.at] {
 		p.fail()
-		return ""
 	}
-	start := p.at
-	for p.at < len(p.text) {
-		switch p.text[p.at] {
-		case '"':
-			p.at++
-			return p.text[start : p.at-1]
-		case '\\':
-			return p.escaped(start)
-		}
-		p.at++
-	}
-	p.fail()
-	return ""
+	return n
 }
 
+func (p *canonicalParser) string() string {
+	p.need('"')
+	start := p.at
+	p.at += plainLen(p.text[start:])
+	if p.take(`"`) {
+		return p.text[start : p.at-1]
+	}
+	return p.escaped(start)
+}
+
+// escaped reads the string that begins at start and is not plain.
 func (p *canonicalParser) escaped(start int) string {
 	for p.at < len(p.text) && p.text[p.at] != '"' {
 		if p.text[p.at] == '\\' {
@@ -84,39 +99,66 @@ func (p *canonicalParser) escaped(start int) string {
 		}
 		p.at++
 	}
-	var s string
-	if p.at >= len(p.text) || json.Unmarshal([]byte(p.text[start-1:p.at+1]), &s) != nil {
+	if p.at >= len(p.text) || p.failed {
 		p.fail()
 		return ""
 	}
 	p.at++
+	spelled := p.text[start-1 : p.at]
+	var s string
+	err := json.Unmarshal([]byte(spelled), &s)
+	again, wrong := marshal(s)
+	if err != nil || wrong != nil || string(again) != spelled {
+		p.fail()
+	}
 	return s
 }
 
-var plans sync.Map // of reflect.Type to plan, nil for types that have none
-
-func planOf(t reflect.Type) plan {
-	if d, ok := plans.Load(t); ok {
-		return d.(plan)
+// instant reads a time as normalise leaves it.
+func (p *canonicalParser) instant(into *time.Time) {
+	text := p.string()
+	t, err := time.Parse(time.RFC3339, text)
+	var again [len(time.RFC3339Nano)]byte
+	spelled, wrong := t.AppendText(again[:0])
+	if err != nil || wrong != nil || string(spelled) != text || t != second(t) {
+		p.fail()
 	}
-	d := makePlan(t)
-	plans.Store(t, d)
-	return d
+	*into = t
+}
+
+// plainLen is how many bytes at the start of a text stand in JSON as they are.
+func plainLen[T string | []byte](text T) int {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return i
+		}
+	}
+	return len(text)
 }
 
 var (
-	timeType        = reflect.TypeFor[time.Time]()
-	unmarshalerType = reflect.TypeFor[json.Unmarshaler]()
-	textType        = reflect.TypeFor[interface{ UnmarshalText([]byte) error }]()
+	timeType   = reflect.TypeFor[time.Time]()
+	zeroerType = reflect.TypeFor[zeroer]()
+	// ownForms are how a type says that it has a form of its own.
+	ownForms = []reflect.Type{
+		reflect.TypeFor[json.Marshaler](), reflect.TypeFor[json.Unmarshaler](),
+		reflect.TypeFor[interface{ MarshalText() ([]byte, error) }](), reflect.TypeFor[interface{ UnmarshalText([]byte) error }](),
+	}
 )
 
-// makePlan makes a type's plan. Types refer to themselves nowhere in a record.
-func makePlan(t reflect.Type) plan {
+type zeroer interface{ IsZero() bool }
+
+// planOf makes a type's plan. Types refer to themselves nowhere in a record.
+func planOf(t reflect.Type) plan {
 	if t == timeType {
-		return readTime
+		return func(p *canonicalParser, v reflect.Value) {
+			if t, ok := v.Addr().Interface().(*time.Time); ok {
+				p.instant(t)
+			}
+		}
 	}
-	if p := reflect.PointerTo(t); p.Implements(unmarshalerType) || p.Implements(textType) {
-		return nil
+	if slices.ContainsFunc(ownForms, reflect.PointerTo(t).Implements) {
+		return refuse
 	}
 	switch t.Kind() {
 	case reflect.String:
@@ -128,163 +170,134 @@ func makePlan(t reflect.Type) plan {
 			}
 		}
 	case reflect.Int, reflect.Int64:
-		return func(p *canonicalParser, v reflect.Value) {
-			n, err := strconv.ParseInt(p.token(), 10, t.Bits())
-			if err != nil {
-				p.fail()
-			}
-			v.SetInt(n)
-		}
+		return func(p *canonicalParser, v reflect.Value) { v.SetInt(p.number(t.Bits())) }
 	case reflect.Pointer:
-		if inner := planOf(t.Elem()); inner != nil {
-			return func(p *canonicalParser, v reflect.Value) {
-				v.Set(reflect.New(t.Elem()))
-				inner(p, v.Elem())
-			}
+		inner := planOf(t.Elem())
+		return func(p *canonicalParser, v reflect.Value) {
+			v.Set(reflect.New(t.Elem()))
+			inner(p, v.Elem())
 		}
 	case reflect.Slice:
-		if inner := planOf(t.Elem()); inner != nil {
-			return func(p *canonicalParser, v reflect.Value) { readSlice(p, v, inner) }
-		}
-	case reflect.Map:
-		if inner := planOf(t.Elem()); inner != nil && t.Key().Kind() == reflect.String {
-			return func(p *canonicalParser, v reflect.Value) { readMap(p, v, inner) }
-		}
+		return listPlan(planOf(t.Elem()))
 	case reflect.Struct:
 		return structPlan(t)
 	}
-	return nil
+	return refuse
 }
 
-func readTime(p *canonicalParser, v reflect.Value) {
-	start := p.at
-	p.string()
-	t, ok := v.Addr().Interface().(*time.Time)
-	if p.failed || !ok || t.UnmarshalJSON([]byte(p.text[start:p.at])) != nil {
-		p.fail()
-	}
-}
+func refuse(p *canonicalParser, _ reflect.Value) { p.fail() }
 
-func readSlice(p *canonicalParser, v reflect.Value, inner plan) {
-	if !p.take("[") {
-		p.fail()
-		return
-	}
-	v.Set(reflect.MakeSlice(v.Type(), 0, 2))
-	for n := 0; !p.take("]") && !p.failed; n++ {
-		if n > 0 && !p.take(",") {
-			p.fail()
-			return
+func listPlan(inner plan) plan {
+	return func(p *canonicalParser, v reflect.Value) {
+		p.need('[')
+		for n := 0; !p.failed; n++ {
+			if n == v.Cap() {
+				v.Grow(1)
+			}
+			v.SetLen(n + 1)
+			inner(p, v.Index(n))
+			if p.take("]") {
+				return
+			}
+			p.need(',')
 		}
-		if n == v.Cap() {
-			v.Grow(n)
-		}
-		v.SetLen(n + 1)
-		inner(p, v.Index(n))
-	}
-}
-
-func readMap(p *canonicalParser, v reflect.Value, inner plan) {
-	if !p.take("{") {
-		p.fail()
-		return
-	}
-	v.Set(reflect.MakeMap(v.Type()))
-	for n := 0; !p.take("}") && !p.failed; n++ {
-		if n > 0 && !p.take(",") {
-			p.fail()
-			return
-		}
-		key := reflect.New(v.Type().Key()).Elem()
-		key.SetString(p.string())
-		if !p.take(":") {
-			p.fail()
-			return
-		}
-		value := reflect.New(v.Type().Elem()).Elem()
-		inner(p, value)
-		v.SetMapIndex(key, value)
 	}
 }
 
 // plannedField is one field of a struct.
 type plannedField struct {
-	key   string // with quotes and colon
+	key   string // with the quote and colon behind it
 	index []int
 	read  plan
+	// optional says that it is left out when it is empty, asks that IsZero says
+	// when that is.
+	optional, asks bool
 }
 
-var errNoPlan = errors.New("a field has no plan")
+func (f *plannedField) empty(v reflect.Value) bool {
+	if f.asks {
+		z, ok := v.Addr().Interface().(zeroer)
+		return ok && z.IsZero()
+	}
+	return v.IsZero()
+}
 
 func structPlan(t reflect.Type) plan {
-	fields, err := plannedFields(t, nil)
-	if err != nil {
-		return nil
+	fields, ok := plannedFields(t, nil)
+	if !ok {
+		return refuse
 	}
 	return func(p *canonicalParser, v reflect.Value) {
-		if !p.take("{") {
-			p.fail()
-			return
-		}
-		first := true
-		for i := range fields {
-			f := &fields[i]
-			rest := p.text[p.at:]
-			if !first {
-				if !strings.HasPrefix(rest, ",") {
-					break
-				}
-				rest = rest[1:]
+		p.need('{')
+		at := 0
+		for ; !p.failed && !p.take("}"); at++ {
+			if at > 0 {
+				p.need(',')
 			}
-			if !strings.HasPrefix(rest, f.key) {
-				continue
+			p.need('"')
+			for at < len(fields) && fields[at].optional && !p.stands(fields[at].key) {
+				at++
 			}
-			p.at = len(p.text) - len(rest) + len(f.key)
-			first = false
-			if len(f.index) == 1 {
-				f.read(p, v.Field(f.index[0]))
-			} else {
-				f.read(p, v.FieldByIndex(f.index))
-			}
-			if p.failed {
+			if at == len(fields) || !p.take(fields[at].key) {
+				p.fail()
 				return
 			}
+			f := &fields[at]
+			into := v.Field(f.index[0])
+			for _, i := range f.index[1:] {
+				into = into.Field(i)
+			}
+			if f.read(p, into); f.optional && f.empty(into) {
+				p.fail()
+			}
 		}
-		if !p.take("}") {
-			p.fail()
+		for ; at < len(fields); at++ {
+			p.failed = p.failed || !fields[at].optional
 		}
 	}
 }
 
 // plannedFields lists a struct's fields as encoding/json writes them: those of
-// an embedded struct stand where it stands.
-func plannedFields(t reflect.Type, above []int) ([]plannedField, error) {
+// an embedded struct stand where it stands. It is false where two have one key, or
+// one has a form that none of a record has.
+func plannedFields(t reflect.Type, above []int) ([]plannedField, bool) {
 	var fields []plannedField
 	for i := range t.NumField() {
 		f := t.Field(i)
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		index := append(append([]int{}, above...), i)
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		index := append(slices.Clone(above), i)
 		switch {
-		case name == "-" || f.PkgPath != "" && !f.Anonymous:
-			continue
-		case f.Anonymous && name == "":
-			if f.Type.Kind() != reflect.Struct {
-				return nil, errNoPlan
-			}
-			inner, err := plannedFields(f.Type, index)
-			if err != nil {
-				return nil, err
+		case !f.IsExported() || name == "-":
+			return nil, false
+		case f.Anonymous && name == "" && f.Type.Kind() == reflect.Struct:
+			inner, ok := plannedFields(f.Type, index)
+			if !ok {
+				return nil, false
 			}
 			fields = append(fields, inner...)
 			continue
-		case name == "":
-			name = f.Name
+		case f.Anonymous || name == "" || plainLen(name) != len(name):
+			return nil, false
 		}
-		read := planOf(f.Type)
-		if read == nil {
-			return nil, errNoPlan
+		planned := plannedField{key: name + `":`, index: index, read: planOf(f.Type)}
+		switch options {
+		case "":
+		case "omitempty":
+			planned.optional = f.Type.Kind() != reflect.Struct // never empty for encoding/json
+		case "omitzero":
+			planned.optional, planned.asks = true, reflect.PointerTo(f.Type).Implements(zeroerType)
+		default:
+			return nil, false
 		}
-		fields = append(fields, plannedField{`"` + name + `":`, index, read})
+		fields = append(fields, planned)
 	}
-	return fields, nil
+	return fields, unique(fields)
+}
+
+func unique(fields []plannedField) bool {
+	seen := map[string]bool{}
+	for _, f := range fields {
+		seen[f.key] = true
+	}
+	return len(seen) == len(fields)
 }

@@ -62,7 +62,7 @@ func Encode(r promotion.Record, s Signer) (line []byte, digest string, err error
 	if err != nil {
 		return nil, "", err
 	}
-	return seal(statement{StatementType, subjectsOf(r), PredicateType, predicate}, s)
+	return seal(statement{StatementType, subjectsOf(&r), PredicateType, predicate}, s)
 }
 
 // Decode reads a line that Encode made and checks its signature against keys.
@@ -101,7 +101,7 @@ func entryOf(st statement, digest string) (promotion.LedgerEntry, error) {
 	if r.Format != promotion.RecordFormat {
 		return promotion.LedgerEntry{}, malformed("record format %d; this rung reads format %d", r.Format, promotion.RecordFormat)
 	}
-	subjects, err := marshal(subjectsOf(r))
+	subjects, err := marshal(subjectsOf(&r))
 	if err != nil {
 		return promotion.LedgerEntry{}, err
 	}
@@ -192,7 +192,7 @@ func open(line []byte, keys Keys) (statement, string, error) {
 // unbase64 decodes standard, padded base64 that must be exactly what encoding
 // gives: Go's decoder passes over line feeds even where it is strict.
 func unbase64(s string) ([]byte, error) {
-	data, err := base64.StdEncoding.Strict().DecodeString(s)
+	data, err := strictBase64.DecodeString(s)
 	if err != nil {
 		return nil, err
 	}
@@ -232,8 +232,11 @@ func marshal(v any) ([]byte, error) {
 
 // Digest is "sha256:" and the hexadecimal SHA-256 of data.
 func Digest(data []byte) string {
+	const name = "sha256:"
 	sum := sha256.Sum256(data)
-	return "sha256:" + hex.EncodeToString(sum[:])
+	var text [len(name) + 2*sha256.Size]byte
+	hex.Encode(text[copy(text[:], name):], sum[:])
+	return string(text[:])
 }
 
 func clip(s string) string {
@@ -243,39 +246,40 @@ func clip(s string) string {
 	return s
 }
 
-// subjectsOf derives the statement's subject from its predicate: the artifact
+// subjectsOf is the statement's subject in its only form: one, with one digest.
+func subjectsOf(r *promotion.Record) []subject {
+	name, algorithm, value := subjectOf(r)
+	return []subject{{name, map[string]string{algorithm: value}}}
+}
+
+// subjectOf derives the statement's subject from its predicate: the artifact
 // where there is one, the barred digest, or the repository itself.
-func subjectsOf(r promotion.Record) []subject {
+func subjectOf(r *promotion.Record) (name, algorithm, value string) {
 	switch {
 	case r.Kind == promotion.RecordRotate:
-		return []subject{{SignersPath, sha256Of(promotion.Digest(Digest([]byte(r.Keys))))}}
+		return SignersPath, "sha256", bare(Digest([]byte(r.Keys)))
 	case r.Artifact != nil && r.Artifact.Digest != "":
-		return []subject{{name(r.Artifact), sha256Of(r.Artifact.Digest)}}
+		return nameOf(r.Artifact), "sha256", bare(string(r.Artifact.Digest))
 	case r.Digest != "":
-		return []subject{{"digest", sha256Of(r.Digest)}}
+		return "digest", "sha256", bare(string(r.Digest))
 	case r.Landed != nil:
-		return []subject{{r.Repository.URI, gitCommit(r.Landed.Commit)}}
+		return r.Repository.URI, "gitCommit", string(r.Landed.Commit)
 	case r.Range != nil:
-		return []subject{{r.Repository.URI, gitCommit(r.Range.To)}}
+		return r.Repository.URI, "gitCommit", string(r.Range.To)
 	default:
-		return []subject{{r.Repository.URI, gitCommit(r.Base.Judged)}}
+		return r.Repository.URI, "gitCommit", string(r.Base.Judged)
 	}
 }
 
-func name(a *promotion.RecordArtifact) string {
+func nameOf(a *promotion.RecordArtifact) string {
 	if a.PURL != "" {
 		return a.PURL
 	}
 	return string(a.Name)
 }
 
-func sha256Of(d promotion.Digest) map[string]string {
-	return map[string]string{"sha256": strings.TrimPrefix(string(d), "sha256:")}
-}
-
-func gitCommit(h promotion.Hash) map[string]string {
-	return map[string]string{"gitCommit": string(h)}
-}
+// bare is a digest without its algorithm.
+func bare(digest string) string { return strings.TrimPrefix(digest, "sha256:") }
 
 // normalise cuts every time to whole seconds, UTC, and leaves no empty list.
 func normalise(r promotion.Record) promotion.Record {

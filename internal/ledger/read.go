@@ -264,10 +264,10 @@ func DecodeFile(data []byte, keys Keys) ([]promotion.LedgerEntry, error) {
 	if len(lines) > maxLines {
 		return nil, malformed("more than %d lines", maxLines)
 	}
-	var entries []promotion.LedgerEntry
+	entries := make([]promotion.LedgerEntry, 0, min(len(lines), 2))
 	for i, line := range lines {
 		if i == 1 && entries[0].Record.Kind == promotion.RecordLand {
-			if err := decodeSummary(line, keys, entries[0].Record); err != nil {
+			if err := decodeSummary(line, keys, &entries[0].Record); err != nil {
 				return nil, fmt.Errorf("line %d: %w", i+1, err)
 			}
 			continue

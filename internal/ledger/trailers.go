@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -34,7 +35,7 @@ type TrailerGroup struct {
 	Statement string
 }
 
-// Keys of trailers in the order in which they are written.
+// Keys of trailers.
 const (
 	keyVersion     = "Promotion-Version"
 	keyApp         = "Promotion-App"
@@ -48,6 +49,10 @@ const (
 	keyLedger      = "Promotion-Ledger"
 	keyBase        = "Promotion-Base"
 )
+
+// keysInOrder are the keys in the order in which they are written; those from
+// keyKind to keyStatement again for each group.
+var keysInOrder = [...]string{keyVersion, keyApp, keyRepository, keyKind, keyEnvironment, keyArtifact, keyFrom, keyRestores, keyStatement, keyLedger, keyBase}
 
 // GroupOf is the trailer group of a record.
 func GroupOf(r promotion.Record, statement string) TrailerGroup {
@@ -83,12 +88,7 @@ func (t Trailers) String() string {
 	line(keyApp, t.App)
 	line(keyRepository, t.Repository)
 	groups := slices.Clone(t.Groups)
-	slices.SortStableFunc(groups, func(a, b TrailerGroup) int {
-		if c := strings.Compare(string(a.Environment), string(b.Environment)); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Artifact, b.Artifact)
-	})
+	slices.SortStableFunc(groups, byPair)
 	for _, g := range groups {
 		line(keyKind, string(g.Kind))
 		line(keyEnvironment, string(g.Environment))
@@ -102,44 +102,62 @@ func (t Trailers) String() string {
 	return b.String()
 }
 
+// byPair is the order of groups.
+func byPair(a, b TrailerGroup) int {
+	if c := strings.Compare(string(a.Environment), string(b.Environment)); c != 0 {
+		return c
+	}
+	return strings.Compare(a.Artifact, b.Artifact)
+}
+
 // ParseTrailers reads the trailers of a commit message. It returns nil and no
 // error for a message without any; trailers that are not exactly as String
 // writes them are an error.
 func ParseTrailers(message string) (*Trailers, error) {
-	if !strings.Contains(strings.ToLower(message), "promotion-") {
-		return nil, nil
-	}
 	body := strings.TrimRight(message, "\n")
 	at := strings.LastIndex(body, "\n\n")
 	if at < 0 {
 		return nil, nil
 	}
 	paragraph := body[at+2:]
-	if !strings.HasPrefix(strings.ToLower(paragraph), "promotion-") {
+	if !strings.HasPrefix(paragraph, "Promotion-") && !strings.HasPrefix(strings.ToLower(paragraph), "promotion-") {
 		return nil, nil
 	}
 	t := &Trailers{}
-	var group *TrailerGroup
-	for _, l := range strings.Split(paragraph, "\n") {
-		key, value, ok := strings.Cut(l, ": ")
-		if !ok || value == "" || value != strings.TrimSpace(value) || !isASCII(l) {
-			return nil, fmt.Errorf("trailer %q: not \"Key: value\" in plain ASCII", clip(l))
+	last := -1
+	for line := range strings.SplitSeq(paragraph, "\n") {
+		key, value, ok := strings.Cut(line, ": ")
+		if !ok || value == "" || value != strings.TrimSpace(value) || !isASCII(line) {
+			return nil, fmt.Errorf("trailer %q: not \"Key: value\" in plain ASCII", clip(line))
 		}
-		if key == keyKind {
-			t.Groups = append(t.Groups, TrailerGroup{})
-			group = &t.Groups[len(t.Groups)-1]
-		}
-		if err := t.set(group, key, value); err != nil {
+		if err := t.set(key, value); err != nil {
 			return nil, err
 		}
+		place := slices.Index(keysInOrder[:], key)
+		if !follows(place, last) {
+			return nil, errTrailerOrder
+		}
+		last = place
 	}
-	if t.String() != paragraph+"\n" {
-		return nil, fmt.Errorf("trailers are not in the fixed order, each key once")
+	if !slices.IsSortedFunc(t.Groups, byPair) {
+		return nil, errTrailerOrder
 	}
 	return t, nil
 }
 
-func (t *Trailers) set(group *TrailerGroup, key, value string) error {
+var errTrailerOrder = errors.New("trailers are not in the fixed order, each key once")
+
+// follows reports whether String writes the key at one place of keysInOrder behind
+// that at another: the version first, then every key behind one of a lower place,
+// but for the kind that begins the next group.
+func follows(place, last int) bool {
+	if last < 0 {
+		return place == 0
+	}
+	return place > last || keysInOrder[place] == keyKind && last <= slices.Index(keysInOrder[:], keyStatement)
+}
+
+func (t *Trailers) set(key, value string) error {
 	switch key {
 	case keyVersion:
 		if value != "1" {
@@ -164,12 +182,15 @@ func (t *Trailers) set(group *TrailerGroup, key, value string) error {
 		}
 		return nil
 	}
-	if group == nil {
+	if key == keyKind {
+		t.Groups = append(t.Groups, TrailerGroup{Kind: promotion.RecordKind(value)})
+		return nil
+	}
+	if len(t.Groups) == 0 {
 		return fmt.Errorf("trailer %q: unknown, or before %s", clip(key), keyKind)
 	}
+	group := &t.Groups[len(t.Groups)-1]
 	switch key {
-	case keyKind:
-		group.Kind = promotion.RecordKind(value)
 	case keyEnvironment:
 		group.Environment = promotion.Environment(value)
 	case keyArtifact:

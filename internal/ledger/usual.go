@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"encoding/base64"
-	"encoding/json"
 	"slices"
 	"strconv"
 	"sync"
@@ -20,7 +19,8 @@ const (
 	envelopeSig    = `","sig":"`
 	envelopeEnd    = `"}]}`
 	statementBegin = `{"_type":"` + StatementType + `","subject":`
-	predicateBegin = `,"predicateType":"` + PredicateType + `","predicate":`
+	recordBegin    = `,"predicateType":"` + PredicateType + `","predicate":`
+	summaryBegin   = `,"predicateType":"` + VSAPredicateType + `","predicate":`
 )
 
 // usualReader reads lines in their usual form. Its buffers are used again and
@@ -28,7 +28,7 @@ const (
 type usualReader struct {
 	message   []byte // what is signed: the type, and the payload
 	signature [ed25519.SignatureSize]byte
-	again     bytes.Buffer
+	record    promotion.Record
 }
 
 var usualReaders = sync.Pool{New: func() any { return new(usualReader) }}
@@ -48,7 +48,7 @@ func (u *usualReader) payload(line []byte, keys Keys) ([]byte, bool) {
 	id, rest, ok := bytes.Cut(rest, []byte(envelopeSig))
 	key := keys[string(id)]
 	signed, ended := bytes.CutSuffix(rest, []byte(envelopeEnd))
-	if !ok || !ended || key == nil || !plain(id) || len(signed) != base64.StdEncoding.EncodedLen(ed25519.SignatureSize) || len(text)%4 != 0 {
+	if !ok || !ended || key == nil || plainLen(id) != len(id) || len(signed) != base64.StdEncoding.EncodedLen(ed25519.SignatureSize) || len(text)%4 != 0 {
 		return nil, false
 	}
 	size := base64.StdEncoding.DecodedLen(len(text)) - bytes.Count(text[max(0, len(text)-2):], []byte("="))
@@ -67,15 +67,7 @@ func (u *usualReader) payload(line []byte, keys Keys) ([]byte, bool) {
 	return u.message[head:], true
 }
 
-// plain reports whether text stands in JSON as it is.
-func plain(text []byte) bool {
-	for _, c := range text {
-		if c < ' ' || c > '~' || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return true
-}
+var strictBase64 = base64.StdEncoding.Strict()
 
 // usualBase64 decodes base64 that is exactly what encoding so many bytes gives.
 func usualBase64(into, text []byte) bool {
@@ -83,51 +75,53 @@ func usualBase64(into, text []byte) bool {
 	if base64.StdEncoding.EncodedLen(n) != len(text) || bytes.IndexByte(text, '\n') >= 0 || bytes.IndexByte(text, '\r') >= 0 {
 		return false
 	}
-	decoded, err := base64.StdEncoding.Strict().Decode(into[:min(cap(into), base64.StdEncoding.DecodedLen(len(text)))], text)
+	decoded, err := strictBase64.Decode(into[:min(cap(into), base64.StdEncoding.DecodedLen(len(text)))], text)
 	return err == nil && decoded == n
 }
 
 // entry reads the record of a payload that is byte for byte what its record
-// encodes to. False says nothing but that strict and entryOf must look.
+// encodes to: parseRecord takes no other predicate, and the rest follows from the
+// record. False says nothing but that strict and entryOf must look.
 func (u *usualReader) entry(payload []byte) (promotion.LedgerEntry, bool) {
-	_, predicate, ok := bytes.Cut(payload, []byte(predicateBegin))
-	if !ok || len(predicate) == 0 {
+	subject, predicate, ok := cutStatement(payload, recordBegin)
+	if !ok {
 		return promotion.LedgerEntry{}, false
 	}
-	predicate = predicate[:len(predicate)-1]
-	var r promotion.Record
-	if !parseCanonical(string(predicate), &r) && json.Unmarshal(predicate, &r) != nil || r.Format != promotion.RecordFormat {
+	u.record = promotion.Record{}
+	if !parseRecord(string(predicate), &u.record) || u.record.Format != promotion.RecordFormat || !usualSubject(subject, &u.record) {
 		return promotion.LedgerEntry{}, false
 	}
-	again := &u.again
-	again.Reset()
-	e := json.NewEncoder(again)
-	e.SetEscapeHTML(false)
-	again.WriteString(statementBegin)
-	if e.Encode(subjectsOf(r)) != nil {
-		return promotion.LedgerEntry{}, false
-	}
-	again.Truncate(again.Len() - 1) // the line feed
-	again.WriteString(predicateBegin)
-	if e.Encode(normalise(r)) != nil {
-		return promotion.LedgerEntry{}, false
-	}
-	again.Truncate(again.Len() - 1)
-	again.WriteByte('}')
-	if !bytes.Equal(again.Bytes(), payload) {
-		return promotion.LedgerEntry{}, false
-	}
-	return promotion.LedgerEntry{Record: r, Statement: Digest(payload)}, true
+	return promotion.LedgerEntry{Record: u.record, Statement: Digest(payload)}, true
+}
+
+// cutStatement cuts a statement as seal writes it into its subject and predicate;
+// begin stands between them.
+func cutStatement(payload []byte, begin string) (subject, predicate []byte, ok bool) {
+	rest, begun := bytes.CutPrefix(payload, []byte(statementBegin))
+	subject, predicate, ok = bytes.Cut(rest, []byte(begin))
+	predicate, ended := bytes.CutSuffix(predicate, []byte("}"))
+	return subject, predicate, begun && ok && ended
+}
+
+// usualSubject reports whether a text is what a record's subject encodes to.
+func usualSubject(text []byte, r *promotion.Record) bool {
+	name, algorithm, value := subjectOf(r)
+	var space [512]byte
+	want := append(append(space[:0], `[{"name":"`...), name...)
+	want = append(append(want, `","digest":{"`...), algorithm...)
+	want = append(append(want, `":"`...), value...)
+	want = append(want, `"}}]`...)
+	return bytes.Equal(text, want) && plainLen(name) == len(name) && plainLen(value) == len(value)
 }
 
 // usualSummary reports whether a payload is the verification summary of a land.
-func usualSummary(payload []byte, land promotion.Record) bool {
-	want, err := summaryOf(land)
-	if err != nil {
+func usualSummary(payload []byte, land *promotion.Record) bool {
+	subject, predicate, ok := cutStatement(payload, summaryBegin)
+	if !ok || !usualSubject(subject, land) {
 		return false
 	}
-	wanted, err := marshal(want)
-	return err == nil && bytes.Equal(payload, wanted)
+	want, err := marshal(vsaOf(land))
+	return err == nil && bytes.Equal(predicate, want)
 }
 
 // decodeUsual reads a line in its usual form. False says nothing but that the long
@@ -144,7 +138,7 @@ func decodeUsual(line []byte, keys Keys) (promotion.LedgerEntry, bool) {
 
 // summaryUsual reports whether a line is, in its usual form, the verification
 // summary of a land.
-func summaryUsual(line []byte, keys Keys, land promotion.Record) bool {
+func summaryUsual(line []byte, keys Keys, land *promotion.Record) bool {
 	u, _ := usualReaders.Get().(*usualReader)
 	defer usualReaders.Put(u)
 	payload, ok := u.payload(line, keys)

@@ -2,9 +2,8 @@ package ledger
 
 import (
 	"bytes"
-	"encoding/json"
+	"errors"
 	"reflect"
-	"strings"
 	"testing"
 
 	"github.com/rungbot/rung/internal/promotion"
@@ -38,7 +37,7 @@ func TestWhatIsWrittenTakesTheShortWay(t *testing.T) {
 			t.Errorf("%s: %+v, the long way %+v, %v", name, got, want, err)
 		}
 		var short promotion.Record
-		if !parseCanonical(string(st.Predicate), &short) {
+		if !parseRecord(string(st.Predicate), &short) {
 			t.Errorf("%s: the predicate has no plan: %s", name, st.Predicate)
 		}
 	}
@@ -46,7 +45,8 @@ func TestWhatIsWrittenTakesTheShortWay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if payload, ok := new(usualReader).payload(vsa, p.keys()); !ok || !usualSummary(payload, every()["land"]) || usualSummary(payload[1:], every()["land"]) {
+	land := every()["land"]
+	if payload, ok := new(usualReader).payload(vsa, p.keys()); !ok || !usualSummary(payload, &land) || usualSummary(payload[1:], &land) {
 		t.Error("a summary is not usual")
 	}
 }
@@ -85,40 +85,48 @@ func TestTheShortWayRefusesMoreThanTheLongOne(t *testing.T) {
 	}
 }
 
-func FuzzParseCanonical(f *testing.F) {
-	for _, r := range every() {
-		data, err := marshal(normalise(r))
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(string(data))
-	}
-	f.Add(`{"format":1,"kind":"land","actor":{"kind":"a","id":1},"issuedAt":"2026-11-28T22:33:27Z","builder":{"version":"\u003c\n"}}`)
-	f.Fuzz(func(t *testing.T, text string) {
-		var short, long promotion.Record
-		if !parseCanonical(text, &short) {
-			return
-		}
-		if again, err := marshal(short); err != nil || string(again) != text {
-			return // not canonical: nobody relies on it
-		}
-		if err := json.NewDecoder(strings.NewReader(text)).Decode(&long); err != nil || !reflect.DeepEqual(short, long) {
-			t.Errorf("%s: %+v, the library reads %+v, %v", text, short, long, err)
-		}
-	})
-}
-
+// BenchmarkDecode reads what an auditor reads most: the whole file of a release,
+// and a record with the facts that its gates were judged from.
 func BenchmarkDecode(b *testing.B) {
 	p := newPen(b)
-	line, _, err := Encode(every()["land"], p)
+	bench := func(name string, read func(data []byte) error, lines ...[]byte) {
+		data := append(bytes.Join(lines, []byte("\n")), '\n')
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(data)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := read(data); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	encode := func(r promotion.Record) []byte {
+		line, _, err := Encode(r, p)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return line
+	}
+	land := every()["land"]
+	vsa, err := summary(land, p)
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.SetBytes(int64(len(line)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := Decode(line, p.keys()); err != nil {
-			b.Fatal(err)
-		}
+	keys := p.keys()
+	file := func(data []byte) error {
+		_, err := DecodeFile(data, keys)
+		return err
 	}
+	bench("release", file, encode(land), vsa, encode(every()["settle"]))
+	judged := every()["everything"]
+	judged.Kind, judged.Landed, judged.Window = promotion.RecordAuthorize, nil, nil
+	bench("authorize", file, encode(judged))
+	payload := payloadOf(b, encode(judged))
+	bench("unsigned", func([]byte) error {
+		if _, ok := new(usualReader).entry(payload); !ok {
+			return errors.New("not usual")
+		}
+		return nil
+	}, payload)
 }

@@ -3,7 +3,6 @@ package ledger
 import (
 	"bytes"
 	"fmt"
-	"strings"
 
 	"github.com/rungbot/rung/internal/promotion"
 )
@@ -31,7 +30,7 @@ type vsaResource struct {
 
 // summary is the SLSA Verification Summary of a land record, signed.
 func summary(r promotion.Record, s Signer) ([]byte, error) {
-	st, err := summaryOf(r)
+	st, err := summaryOf(&r)
 	if err != nil {
 		return nil, err
 	}
@@ -39,35 +38,39 @@ func summary(r promotion.Record, s Signer) ([]byte, error) {
 	return line, err
 }
 
-// summaryOf derives the summary from the land: PASSED when every gate was met,
+func summaryOf(r *promotion.Record) (statement, error) {
+	predicate, err := marshal(vsaOf(r))
+	return statement{StatementType, subjectsOf(r), VSAPredicateType, predicate}, err
+}
+
+// vsaOf derives the summary from the land: PASSED when every gate was met,
 // FAILED otherwise. No level is claimed. It is part of record format 1: a reader
 // derives it again and compares.
-func summaryOf(r promotion.Record) (statement, error) {
+func vsaOf(r *promotion.Record) vsa {
 	result := "PASSED"
 	if r.Landed == nil || len(r.Landed.Unmet) > 0 {
 		result = "FAILED"
 	}
 	policy := vsaResource{URI: r.Repository.URI + "#rung.yaml"}
 	if len(r.Policies) > 0 {
-		var all strings.Builder
+		var all []byte
 		for _, p := range r.Policies {
-			fmt.Fprintf(&all, "%s %s\n", p.Digest, p.Path)
+			all = fmt.Appendf(all, "%s %s\n", p.Digest, p.Path)
 		}
-		policy.Digest = map[string]string{"sha256": strings.TrimPrefix(Digest([]byte(all.String())), "sha256:")}
+		policy.Digest = map[string]string{"sha256": bare(Digest(all))}
 	}
-	predicate, err := marshal(vsa{
+	return vsa{
 		Verifier:           vsaVerifier{VerifierID},
 		TimeVerified:       second(r.IssuedAt).Format("2006-01-02T15:04:05Z"),
 		ResourceURI:        "git+" + r.Repository.URI + "#environments/" + string(r.Environment),
 		Policy:             policy,
 		VerificationResult: result,
 		VerifiedLevels:     []string{},
-	})
-	return statement{StatementType, subjectsOf(r), VSAPredicateType, predicate}, err
+	}
 }
 
 // decodeSummary checks that a line is the signed verification summary of a land.
-func decodeSummary(line []byte, keys Keys, land promotion.Record) error {
+func decodeSummary(line []byte, keys Keys, land *promotion.Record) error {
 	if summaryUsual(line, keys, land) {
 		return nil
 	}
@@ -79,7 +82,7 @@ func decodeSummary(line []byte, keys Keys, land promotion.Record) error {
 }
 
 // isSummaryOf reports how a statement differs from the summary of a land.
-func isSummaryOf(st statement, land promotion.Record) error {
+func isSummaryOf(st statement, land *promotion.Record) error {
 	want, err := summaryOf(land)
 	if err != nil {
 		return err

@@ -1,0 +1,307 @@
+package ledger
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rungbot/rung/internal/promotion"
+)
+
+// theLongWay reads a record as entryOf does: by the library, which must write the
+// same bytes again.
+func theLongWay(text string) (r promotion.Record, ok bool) {
+	dec := json.NewDecoder(strings.NewReader(text))
+	dec.DisallowUnknownFields()
+	if dec.Decode(&r) != nil {
+		return r, false
+	}
+	again, err := marshal(normalise(r))
+	return r, err == nil && string(again) == text
+}
+
+// checkShortWay holds what parseRecord takes to the long way, and reports whether
+// it took it.
+func checkShortWay(t *testing.T, text string) bool {
+	t.Helper()
+	var short promotion.Record
+	if !parseRecord(text, &short) {
+		return false
+	}
+	if long, ok := theLongWay(text); !ok || !reflect.DeepEqual(short, long) {
+		t.Fatalf("taken:\n%s\nread as %+v, the long way %t, %+v", text, short, ok, long)
+	}
+	return true
+}
+
+// anything is a source of values, odd ones among them.
+type anything struct{ *rand.Rand }
+
+func pick[T any](a anything, from ...T) T { return from[a.IntN(len(from))] }
+
+// fill makes every part of a value anything at all.
+func (a anything) fill(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(pick(a, "", "", "a", "dev", "ghcr.io/acme/checkout@sha256:00", `the check "ci" <b> & 'x'`, `a\b`, "\t\n\r\b\f\x00\x1f", "\x7f", "é", "\u2028 \u2029", "\ufffd", "🪜"))
+	case reflect.Bool:
+		v.SetBool(a.IntN(2) == 0)
+	case reflect.Int, reflect.Int64:
+		v.SetInt(pick[int64](a, 0, 1, -1, 10, 1<<53+1, math.MaxInt64, math.MinInt64))
+	case reflect.Pointer:
+		if v.SetZero(); a.IntN(3) > 0 {
+			v.Set(reflect.New(v.Type().Elem()))
+			a.fill(v.Elem())
+		}
+	case reflect.Slice:
+		n := a.IntN(3)
+		v.Set(reflect.MakeSlice(v.Type(), n, n))
+		for i := range n {
+			a.fill(v.Index(i))
+		}
+	case reflect.Struct:
+		if at, ok := v.Addr().Interface().(*time.Time); ok {
+			*at = pick(a, time.Time{}, issued, issued.Add(-1), issued.In(time.FixedZone("", 3600)), time.Date(0, 2, 29, 23, 59, 59, 0, time.UTC), time.Date(9999, 12, 31, 23, 59, 58, 1, time.UTC))
+			return
+		}
+		for i := range v.NumField() {
+			a.fill(v.Field(i))
+		}
+	default:
+		panic("a record holds a " + v.Kind().String())
+	}
+}
+
+func (a anything) record(t *testing.T) string {
+	t.Helper()
+	var r promotion.Record
+	a.fill(reflect.ValueOf(&r).Elem())
+	text, err := marshal(normalise(r))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestEveryRecordTakesTheShortWay: whatever a record holds, as it is written it is
+// read without the library, to the value that the library reads. So is any record
+// that a type which refuses to be planned, or an instant that normalise forgets,
+// would make slow.
+func TestEveryRecordTakesTheShortWay(t *testing.T) {
+	a := anything{rand.New(rand.NewPCG(1, 2))}
+	for range 500 {
+		if text := a.record(t); !checkShortWay(t, text) {
+			_, ok := theLongWay(text)
+			t.Fatalf("not taken, the long way %t: %s", ok, text)
+		}
+	}
+}
+
+// keysOf are the keys of a type and all that is in it.
+func keysOf(t reflect.Type) []string {
+	var keys []string
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice:
+		keys = keysOf(t.Elem())
+	case reflect.Struct:
+		for i := range t.NumField() {
+			name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+			keys = append(append(keys, name), keysOf(t.Field(i).Type)...)
+		}
+	default:
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+// TestTheShortWayTakesOneFormAlone changes records by what a decoder lets pass:
+// another spelling of a value, a field that is left out when it is empty, one twice.
+func TestTheShortWayTakesOneFormAlone(t *testing.T) {
+	a := anything{rand.New(rand.NewPCG(3, 4))}
+	keys := keysOf(reflect.TypeFor[promotion.Record]())
+	values := []string{`""`, "0", "-0", "1", "01", "1.0", "1e0", "+1", "false", "true", "null", "[]", "[null]", "{}", `"0001-01-01T00:00:00Z"`, `"2025-06-02T10:00:00Z"`, `"a"`}
+	words := append([]string{`"`, `\`, `\u0061`, `\/`, `\ufffd`, "\xff", "\u2028", ",", ":", "{", "}", "[", "]", " ", "0", "-", ".0", "Z", "z", "+00:00"}, values...)
+	taken := 0
+	for range 100 {
+		text := a.record(t)
+		for range 200 {
+			from := a.IntN(len(text))
+			to := min(len(text), from+a.IntN(3))
+			word := pick(a, words...)
+			if next := strings.IndexAny(text[from:], "{,"); next >= 0 && a.IntN(2) == 0 {
+				from += next + 1
+				to = from
+				word = `"` + pick(a, keys...) + `":` + pick(a, values...) + ","
+			}
+			if checkShortWay(t, text[:from]+word+text[to:]) {
+				taken++
+			}
+		}
+	}
+	if taken < 1000 {
+		t.Errorf("only %d were taken: nothing was tested", taken)
+	}
+}
+
+// TestSpellingsThatAreLeftToTheLibrary names the rules of parseRecord one by one.
+func TestSpellingsThatAreLeftToTheLibrary(t *testing.T) {
+	r := every()["everything"]
+	r.Reason, r.Facts.CausersUnknown = "a", true
+	data, err := marshal(normalise(r))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ old, new string }{
+		"as it is":              {`"a"`, `"b"`},
+		"an escape for nothing": {`"reason":"a"`, `"reason":"\u0061"`},
+		"an escaped slash":      {`"reason":"a"`, `"reason":"\/"`},
+		"no UTF-8":              {`"reason":"a"`, "\"reason\":\"\xff\""},
+		"half a surrogate":      {`"reason":"a"`, `"reason":"\ud800"`},
+		"a bare separator":      {`"reason":"a"`, "\"reason\":\"\u2028\""},
+		"a bare control":        {`"reason":"a"`, "\"reason\":\"\x01\""},
+		"an empty string":       {`"reason":"a"`, `"reason":""`},
+		"a number for a string": {`"reason":"a"`, `"reason":1`},
+		"minus nothing":         {`"id":42`, `"id":-0`},
+		"a zero before":         {`"id":42`, `"id":042`},
+		"a plus":                {`"id":42`, `"id":+42`},
+		"a fraction":            {`"id":42`, `"id":42.0`},
+		"an exponent":           {`"id":42`, `"id":42e0`},
+		"too large":             {`"id":42`, `"id":9223372036854775808`},
+		"false where left out":  {`"causersUnknown":true`, `"causersUnknown":false`},
+		"null":                  {`"before":{}`, `"before":null`},
+		"an empty list":         {`"holds":["held"]`, `"holds":[]`},
+		"a list of null":        {`"holds":["held"]`, `"holds":null`},
+		"a comma behind":        {`"holds":["held"]`, `"holds":["held",]`},
+		"nothing at an instant": {`"reason":"a"`, `"until":"0001-01-01T00:00:00Z","reason":"a"`},
+		"an empty base":         {`"base":{"ref":"refs/heads/main","judged":"` + string(commitA) + `"}`, `"base":{}`},
+		"half a second":         {`"issuedAt":"2025-06-02T10:00:00Z"`, `"issuedAt":"2025-06-02T10:00:00.5Z"`},
+		"no half second":        {`"issuedAt":"2025-06-02T10:00:00Z"`, `"issuedAt":"2025-06-02T10:00:00.0Z"`},
+		"another zone":          {`"issuedAt":"2025-06-02T10:00:00Z"`, `"issuedAt":"2025-06-02T12:00:00+02:00"`},
+		"UTC as an offset":      {`"issuedAt":"2025-06-02T10:00:00Z"`, `"issuedAt":"2025-06-02T10:00:00+00:00"`},
+		"a day there is not":    {`"issuedAt":"2025-06-02T10:00:00Z"`, `"issuedAt":"2025-06-31T10:00:00Z"`},
+		"a short hour":          {`"issuedAt":"2025-06-02T10:00:00Z"`, `"issuedAt":"2025-06-02T1:00:00Z"`},
+		"another order":         {`"uri":"https://forge.example/acme/gitops","id":42`, `"id":42,"uri":"https://forge.example/acme/gitops"`},
+		"a field twice":         {`"id":42`, `"id":42,"id":42`},
+		"a field less":          {`"format":1,`, ``},
+		"no last field":         {`,"builder":{"version":"1.2.3"}`, ``},
+		"another letter case":   {`"format"`, `"Format"`},
+		"a field of nobody":     {`"format":1`, `"format":1,"more":1`},
+		"a space":               {`"format":1`, `"format": 1`},
+		"something behind":      {`"builder":{"version":"1.2.3"}}`, `"builder":{"version":"1.2.3"}}{}`},
+		"an end in an escape":   {`"builder":{"version":"1.2.3"}}`, `"builder":{"version":"\`},
+		"an end in a list":      {`"holds":["held"]`, `"holds":["\`},
+	} {
+		text := string(data)
+		if strings.Count(text, c.old) == 0 {
+			t.Fatalf("%s: the record lacks %s", name, c.old)
+		}
+		text = strings.Replace(text, c.old, c.new, 1)
+		if name == "an end in a list" {
+			text = text[:strings.Index(text, c.new)+len(c.new)]
+		}
+		if got := checkShortWay(t, text); got != (name == "as it is") {
+			t.Errorf("%s: taken is %t: %s", name, got, text)
+		}
+	}
+}
+
+// louder is text with a form of its own.
+type louder string
+
+func (l louder) MarshalText() ([]byte, error) { return []byte(l + "!"), nil }
+
+// TestWhatHasNoPlan: what the rules of parseRecord do not cover is refused, not
+// read by half.
+func TestWhatHasNoPlan(t *testing.T) {
+	for name, c := range map[string]struct {
+		into any
+		text string
+	}{
+		"a map":                  {new(map[string]string), `{"a":"b"}`},
+		"a number of other kind": {new(float64), "1"},
+		"text of its own form":   {new(louder), `"a"`},
+		"a field in a string": {new(struct {
+			A int `json:"a,string"`
+		}), `{"a":1}`},
+		"a field without a name": {new(struct{ A int }), `{"":1}`},
+		"a struct under a name of its own": {new(struct {
+			promotion.Person `json:"p"`
+		}), `{"login":"a"}`},
+		"a field that is not written": {new(struct {
+			A int `json:"-"`
+		}), `{"-":1}`},
+		"two fields of a name": {new(struct {
+			promotion.Person
+			Login string `json:"login"`
+		}), `{"login":"a","login":"b"}`},
+		"a field with no plan": {new(struct {
+			A map[string]int `json:"a"`
+		}), `{"a":{}}`},
+		"a pointer to a struct that stands for itself": {new(struct{ *promotion.Person }), `{}`},
+		"a key that needs escapes": {new(struct {
+			A int `json:"é"`
+		}), `{"é":1}`},
+		"a struct that is never empty": {new(struct {
+			A promotion.Value `json:"a,omitempty"`
+		}), `{}`},
+	} {
+		p := canonicalParser{text: c.text}
+		v := reflect.ValueOf(c.into).Elem()
+		if planOf(v.Type())(&p, v); !p.failed {
+			t.Errorf("%s is read", name)
+		}
+	}
+}
+
+// TestTheShortWayOfASummary: a summary is known without writing it again whole, and
+// no other payload is taken for it.
+func TestTheShortWayOfASummary(t *testing.T) {
+	for name, change := range map[string]func(*promotion.Record){
+		"as usual":            func(*promotion.Record) {},
+		"no policies":         func(r *promotion.Record) { r.Policies = nil },
+		"a gate not met":      func(r *promotion.Record) { r.Landed = &promotion.RecordLanded{Commit: commitB, Unmet: []string{"x"}} },
+		"no digest":           func(r *promotion.Record) { r.Artifact = nil },
+		"a subject in quotes": func(r *promotion.Record) { r.Artifact = &promotion.RecordArtifact{PURL: `"`, Digest: `"`} },
+	} {
+		land := every()["land"]
+		change(&land)
+		st, err := summaryOf(&land)
+		if err != nil {
+			t.Fatal(err)
+		}
+		payload, err := marshal(st)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if taken := usualSummary(payload, &land); taken != (name != "a subject in quotes") {
+			t.Errorf("%s: taken is %t: %s", name, taken, payload)
+		}
+		for i := range payload {
+			for _, word := range []string{"", " ", `"`, ",", "}", string(payload[i] ^ 1)} {
+				changed := slices.Concat(payload[:i], []byte(word), payload[i+1:])
+				if !bytes.Equal(changed, payload) && usualSummary(changed, &land) {
+					t.Fatalf("%s: byte %d as %q is taken", name, i, word)
+				}
+			}
+		}
+	}
+}
+
+func FuzzParseRecord(f *testing.F) {
+	for _, r := range every() {
+		data, err := marshal(normalise(r))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(data))
+	}
+	f.Add(`{"format":1,"kind":"land","repository":{"uri":"","id":0},"holds":["\`)
+	f.Add(`{"format":1,"kind":"land","repository":{"uri":"","id":0},"actor":{"kind":"a","id":1},"issuedAt":"2026-11-28T22:33:27Z","builder":{"version":"<\n\u2028"}}`)
+	f.Fuzz(func(t *testing.T, text string) { checkShortWay(t, text) })
+}
