@@ -14,6 +14,8 @@ import (
 
 	"github.com/klauspost/compress/zlib"
 	"github.com/pjbgf/sha1cd"
+
+	"github.com/rungbot/rung/internal/inflate"
 )
 
 // database reads the objects of a repository: loose ones, those in packs, and
@@ -31,7 +33,9 @@ type database struct {
 	source bytes.Reader
 	// deltas are what resolve unpacks on its way, used again for the next entry.
 	deltas [][]byte
-	zlib   io.ReadCloser
+	// decoder unpacks what is wanted as a whole, zlib what is large or lies alone.
+	decoder inflate.Decoder
+	zlib    io.ReadCloser
 }
 
 // objectsDir is one objects directory.
@@ -266,13 +270,12 @@ func (db *database) delta(n int, p *pack, head packEntry) (err error) {
 
 // inflated fills data with exactly so many bytes that are packed from an offset on.
 func (db *database) inflated(p *pack, at int64, data []byte) ([]byte, error) {
-	if err := db.unpack(p, at, int64(len(data))); err != nil {
+	packed, err := p.from(at, packedRoom(int64(len(data))))
+	if err != nil {
 		return nil, err
 	}
-	if _, err := io.ReadFull(db.zlib, data); err != nil {
-		return nil, err
-	}
-	return data, db.ended()
+	_, err = db.decoder.Zlib(data, packed)
+	return data, err
 }
 
 // ended makes sure that nothing follows, and checks the checksum of what was
@@ -290,14 +293,17 @@ func (db *database) ended() error {
 
 // unpack begins to inflate at an offset of a pack.
 func (db *database) unpack(p *pack, at, size int64) error {
-	// Deflate makes nothing longer than by 5 bytes in 16 kB, and zlib adds 6.
-	data, err := p.from(at, int(size+size>>11+64))
+	data, err := p.from(at, packedRoom(size))
 	if err != nil {
 		return err
 	}
 	db.source.Reset(data)
 	return db.inflate(&db.source)
 }
+
+// packedRoom is how many bytes so many take at most when they are packed: deflate
+// makes nothing longer than by 5 bytes in 16 kB, and zlib adds 6.
+func packedRoom(size int64) int { return int(size + size>>11 + 64) }
 
 // inflate begins to inflate.
 func (db *database) inflate(from io.Reader) (err error) {
