@@ -75,11 +75,31 @@ func (k *Key) SignRaw(message []byte) ([]byte, error) {
 // ErrNamespace, ErrNonCanonical or ErrType.
 func Verify(message []byte, armoured string, key PublicKey) error {
 	if c, ok := usual(armoured); ok && c.signer == key {
-		if !VerifyEd25519(c.signer.raw[:], c.signed(message), c.raw[:]) {
+		if !VerifyEd25519(c.signer.raw[:], c.signed(nil, message), c.raw[:]) {
 			return ErrInvalid
 		}
 		return nil
 	}
+	return verifyAny(message, armoured, key)
+}
+
+// AddSSH does for an armoured SSHSIG what Verify does, with the same errors, but
+// leaves it to Holds to say ErrInvalid where the signature is in the form that rung
+// and ssh-keygen write.
+func (b *Batch) AddSSH(message []byte, armoured string, key PublicKey) error {
+	c, ok := usual(armoured)
+	if !ok || c.signer != key {
+		return verifyAny(message, armoured, key)
+	}
+	b.signed = c.signed(b.signed[:0], message)
+	if !b.Add(c.signer.raw[:], b.signed, c.raw[:]) {
+		return ErrInvalid
+	}
+	return nil
+}
+
+// verifyAny is Verify for a signature in any form that is accepted.
+func verifyAny(message []byte, armoured string, key PublicKey) error {
 	signature, signer, err := parseArmour(armoured)
 	if err != nil {
 		return err

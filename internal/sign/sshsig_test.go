@@ -145,7 +145,22 @@ func TestVerify(t *testing.T) {
 			if err := Verify(message, c.armoured, key.Public()); !errors.Is(err, c.want) {
 				t.Errorf("%v, want %v", err, c.want)
 			}
+			var b Batch
+			err := b.AddSSH(message, c.armoured, key.Public())
+			if held := b.Holds(); err == nil && !held {
+				err = ErrInvalid
+			}
+			if !errors.Is(err, c.want) {
+				t.Errorf("in a batch: %v, want %v", err, c.want)
+			}
 		})
+	}
+	var b Batch
+	if err := b.AddSSH([]byte("another message"), good, key.Public()); err != nil || b.Holds() {
+		t.Error("a signature of another message holds in a batch", err)
+	}
+	if err := b.AddSSH(message, good, PublicKey{}); !errors.Is(err, ErrOtherKey) || !b.Holds() {
+		t.Error(err)
 	}
 	if err := Verify([]byte("another message"), good, key.Public()); !errors.Is(err, ErrInvalid) {
 		t.Error(err)

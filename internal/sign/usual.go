@@ -20,6 +20,8 @@ const (
 	armourLength = len(armourBegin) + textLength + (textLength+columns-1)/columns + len(armourEnd)
 )
 
+var strictBase64 = base64.StdEncoding.Strict()
+
 // usualSignature is a signature in the form that rung and ssh-keygen write.
 type usualSignature struct {
 	signer PublicKey
@@ -32,7 +34,7 @@ func usual(armoured string) (c usualSignature, ok bool) {
 	if len(armoured) != armourLength || armoured[:len(armourBegin)] != armourBegin || armoured[armourLength-len(armourEnd):] != armourEnd {
 		return c, false
 	}
-	var text, again [textLength]byte
+	var text [textLength]byte
 	body := armoured[len(armourBegin) : armourLength-len(armourEnd)]
 	for n := 0; len(body) > 0; {
 		line := min(columns, len(body)-1)
@@ -42,14 +44,15 @@ func usual(armoured string) (c usualSignature, ok bool) {
 		}
 		n, body = n+line, body[line+1:]
 	}
+	// A strict decoder passes over line ends and nothing else, and a text with one
+	// is too short for so many bytes.
 	var wire [textLength / 4 * 3]byte
-	if n, err := base64.StdEncoding.Decode(wire[:], text[:]); err != nil || n != wireLength {
+	if n, err := strictBase64.Decode(wire[:], text[:]); err != nil || n != wireLength {
 		return c, false
 	}
-	base64.StdEncoding.Encode(again[:], wire[:wireLength])
 	at := wire[:wireLength]
 	key, rest := at[len(wireBegin):][:ed25519.PublicKeySize], at[len(wireBegin)+ed25519.PublicKeySize:]
-	if again != text || string(at[:len(wireBegin)]) != wireBegin || string(rest[:len(wireMiddle)]) != wireMiddle {
+	if string(at[:len(wireBegin)]) != wireBegin || string(rest[:len(wireMiddle)]) != wireMiddle {
 		return c, false
 	}
 	c.signer.raw = [ed25519.PublicKeySize]byte(key)
@@ -57,8 +60,8 @@ func usual(armoured string) (c usualSignature, ok bool) {
 	return c, !c.signer.IsZero()
 }
 
-// signed is what such a signature is made over.
-func (usualSignature) signed(message []byte) []byte {
+// signed appends what such a signature is made over.
+func (usualSignature) signed(into, message []byte) []byte {
 	sum := sha512.Sum512(message)
-	return append(append(make([]byte, 0, len(signedBegin)+len(sum)), signedBegin...), sum[:]...)
+	return append(append(into, signedBegin...), sum[:]...)
 }
