@@ -41,17 +41,18 @@ type canonicalParser struct {
 	text   string
 	at     int
 	failed bool
+	// last is the last instant: most of a record's are the same.
+	last struct {
+		text string
+		time time.Time
+	}
 }
 
 func (p *canonicalParser) fail() { p.failed, p.at = true, len(p.text) }
 
-func (p *canonicalParser) stands(word string) bool {
-	return p.at < len(p.text) && p.text[p.at] == word[0] && strings.HasPrefix(p.text[p.at:], word)
-}
-
 // take passes over a word, if it stands there.
 func (p *canonicalParser) take(word string) bool {
-	if p.stands(word) {
+	if strings.HasPrefix(p.text[p.at:], word) {
 		p.at += len(word)
 		return true
 	}
@@ -117,19 +118,23 @@ func (p *canonicalParser) escaped(start int) string {
 // instant reads a time as normalise leaves it.
 func (p *canonicalParser) instant(into *time.Time) {
 	text := p.string()
+	if text == p.last.text && text != "" {
+		*into = p.last.time
+		return
+	}
 	t, err := time.Parse(time.RFC3339, text)
 	var again [len(time.RFC3339Nano)]byte
 	spelled, wrong := t.AppendText(again[:0])
 	if err != nil || wrong != nil || string(spelled) != text || t != second(t) {
 		p.fail()
 	}
-	*into = t
+	*into, p.last.text, p.last.time = t, text, t
 }
 
 // plainLen is how many bytes at the start of a text stand in JSON as they are.
 func plainLen[T string | []byte](text T) int {
 	for i := range len(text) {
-		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+		if c := text[i]; c-' ' > '~'-' ' || c == '"' || c == '\\' {
 			return i
 		}
 	}
@@ -206,7 +211,7 @@ func listPlan(inner plan) plan {
 
 // plannedField is one field of a struct.
 type plannedField struct {
-	key   string // with the quote and colon behind it
+	key   string // as it is written: a comma, quotes, a colon
 	index []int
 	read  plan
 	// optional says that it is left out when it is empty, asks that IsZero says
@@ -229,20 +234,16 @@ func structPlan(t reflect.Type) plan {
 	}
 	return func(p *canonicalParser, v reflect.Value) {
 		p.need('{')
-		at := 0
-		for ; !p.failed && !p.take("}"); at++ {
-			if at > 0 {
-				p.need(',')
+		comma := 1 // the first key has none
+		for i := range fields {
+			f := &fields[i]
+			if !p.take(f.key[comma:]) {
+				if !f.optional {
+					p.fail()
+				}
+				continue
 			}
-			p.need('"')
-			for at < len(fields) && fields[at].optional && !p.stands(fields[at].key) {
-				at++
-			}
-			if at == len(fields) || !p.take(fields[at].key) {
-				p.fail()
-				return
-			}
-			f := &fields[at]
+			comma = 0
 			into := v.Field(f.index[0])
 			for _, i := range f.index[1:] {
 				into = into.Field(i)
@@ -251,9 +252,7 @@ func structPlan(t reflect.Type) plan {
 				p.fail()
 			}
 		}
-		for ; at < len(fields); at++ {
-			p.failed = p.failed || !fields[at].optional
-		}
+		p.need('}')
 	}
 }
 
@@ -279,7 +278,7 @@ func plannedFields(t reflect.Type, above []int) ([]plannedField, bool) {
 		case f.Anonymous || name == "" || plainLen(name) != len(name):
 			return nil, false
 		}
-		planned := plannedField{key: name + `":`, index: index, read: planOf(f.Type)}
+		planned := plannedField{key: `,"` + name + `":`, index: index, read: planOf(f.Type)}
 		switch options {
 		case "":
 		case "omitempty":

@@ -139,6 +139,11 @@ func TestTheShortWayTakesOneFormAlone(t *testing.T) {
 				to = from
 				word = `"` + pick(a, keys...) + `":` + pick(a, values...) + ","
 			}
+			if colon := strings.Index(text[from:], `":`); colon >= 0 && a.IntN(4) == 0 {
+				from += colon + 2
+				to = from + strings.IndexAny(text[from:], ",]}")
+				word = pick(a, values...)
+			}
 			if checkShortWay(t, text[:from]+word+text[to:]) {
 				taken++
 			}
@@ -301,6 +306,7 @@ func FuzzParseRecord(f *testing.F) {
 		}
 		f.Add(string(data))
 	}
+	f.Add(`{"format":1,"kind":"unfreeze","repository":{"uri":"","id":0},"actor":{"kind":""},"issuedAt":"","builder":{"version":""}}`)
 	f.Add(`{"format":1,"kind":"land","repository":{"uri":"","id":0},"holds":["\`)
 	f.Add(`{"format":1,"kind":"land","repository":{"uri":"","id":0},"actor":{"kind":"a","id":1},"issuedAt":"2026-11-28T22:33:27Z","builder":{"version":"<\n\u2028"}}`)
 	f.Fuzz(func(t *testing.T, text string) { checkShortWay(t, text) })

@@ -83,7 +83,7 @@ func usualBase64(into, text []byte) bool {
 // encodes to: parseRecord takes no other predicate, and the rest follows from the
 // record. False says nothing but that strict and entryOf must look.
 func (u *usualReader) entry(payload []byte) (promotion.LedgerEntry, bool) {
-	subject, predicate, ok := cutStatement(payload, recordBegin)
+	subject, predicate, ok := cutStatement(payload, []byte(recordBegin))
 	if !ok {
 		return promotion.LedgerEntry{}, false
 	}
@@ -96,9 +96,9 @@ func (u *usualReader) entry(payload []byte) (promotion.LedgerEntry, bool) {
 
 // cutStatement cuts a statement as seal writes it into its subject and predicate;
 // begin stands between them.
-func cutStatement(payload []byte, begin string) (subject, predicate []byte, ok bool) {
+func cutStatement(payload, begin []byte) (subject, predicate []byte, ok bool) {
 	rest, begun := bytes.CutPrefix(payload, []byte(statementBegin))
-	subject, predicate, ok = bytes.Cut(rest, []byte(begin))
+	subject, predicate, ok = bytes.Cut(rest, begin)
 	predicate, ended := bytes.CutSuffix(predicate, []byte("}"))
 	return subject, predicate, begun && ok && ended
 }
@@ -116,7 +116,7 @@ func usualSubject(text []byte, r *promotion.Record) bool {
 
 // usualSummary reports whether a payload is the verification summary of a land.
 func usualSummary(payload []byte, land *promotion.Record) bool {
-	subject, predicate, ok := cutStatement(payload, summaryBegin)
+	subject, predicate, ok := cutStatement(payload, []byte(summaryBegin))
 	if !ok || !usualSubject(subject, land) {
 		return false
 	}
