@@ -30,6 +30,7 @@ func verifySignatures(out io.Writer, dir, signers string, heads []string) error 
 		return err
 	}
 	defer clone.Close()
+	var batch sign.Batch
 	seen, good := map[audit.ObjectID]bool{}, 0
 	for _, head := range heads {
 		id, err := objectID(head)
@@ -52,11 +53,14 @@ func verifySignatures(out io.Writer, dir, signers string, heads []string) error 
 			if armour == "" {
 				continue
 			}
-			if err := sign.Verify(payload, armour, list[0].Key); err != nil {
+			if err := batch.AddSSH(payload, armour, list[0].Key); err != nil {
 				return fmt.Errorf("commit %s: %w", id, err)
 			}
 			good++
 		}
+	}
+	if !batch.Holds() {
+		return errors.New("a signature does not match its commit and the key")
 	}
 	_, err = fmt.Fprintln(out, good)
 	return err

@@ -267,6 +267,9 @@ func TestTablesComeWithUse(t *testing.T) {
 	if cache.made(keys[1].key) != nil || cache.made(keys[2].key) == nil || len(cache.keys) != maxTables {
 		t.Error("another key than the one that was used longest ago has lost its tables")
 	}
+	if cache.tables(&keys[1], 1) != nil {
+		t.Error("the key has its tables back for one signature")
+	}
 }
 
 func TestWrongLengths(t *testing.T) {
