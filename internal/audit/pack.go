@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sort"
 	"strings"
 )
 
@@ -20,12 +19,11 @@ const (
 	maxIndex = 2 << 30
 	// maxChain is the longest chain of deltas; git itself makes none above 4095.
 	maxChain = 5000
-	// chunkBytes is how much of a pack is read at a time, chunksKept how many
-	// such pieces stay in memory.
-	chunkBytes = 32 << 10
-	chunksKept = 128
-	// basesBytes is how much of what deltas stand on each half of a cache keeps.
-	basesBytes = 4 << 20
+	// chunkBytes is how much of a pack is read at a time, with chunkMore of the next
+	// such piece for what begins in this one; chunksKept is how many stay in memory.
+	chunkBytes = 16 << 10
+	chunkMore  = 4 << 10
+	chunksKept = 400
 )
 
 // pack is a pack with its index. One goroutine reads it at a time.
@@ -42,22 +40,16 @@ type pack struct {
 
 	chunks map[int64][]byte
 	order  []int64 // of chunks, oldest first
+	// last is the chunk that was asked for last, lastAt where it begins.
+	last   []byte
+	lastAt int64
+
+	// before is how many bytes all packs have that were opened before.
+	before int64
 }
 
-// entryBase is an object that deltas stand on.
-type entryBase struct {
-	kind byte
-	data []byte
-}
-
-// size is what an entry takes in the cache.
-func (e entryBase) size() int { return len(e.data) + 64 }
-
-// baseKey is where an entry lies.
-type baseKey struct {
-	pack   *pack
-	offset int64
-}
+// key is one number for the entry at an offset, over all packs.
+func (p *pack) key(offset int64) uint64 { return uint64(p.before + offset) } //nolint:gosec // none is negative
 
 // The types of a pack's entries.
 const (
@@ -149,11 +141,15 @@ func (p *pack) find(id oid) (int64, bool) {
 		from = p.fan(int(id[0]) - 1)
 	}
 	names := p.index[8+1024:]
-	from, near := around(names, from, to, id)
-	i := from + sort.Search(near-from, func(i int) bool {
-		at := 20 * (from + i)
-		return bytes.Compare(names[at:at+20], id[:]) >= 0
-	})
+	first := binary.BigEndian.Uint64(id[:])
+	i, near := around(names, from, to, &id)
+	for i < near {
+		if middle := (i + near) / 2; precedes(names, middle, first, &id) {
+			i = middle + 1
+		} else {
+			near = middle
+		}
+	}
 	if i >= to || !bytes.Equal(names[20*i:20*i+20], id[:]) {
 		return 0, false
 	}
@@ -169,29 +165,38 @@ func (p *pack) find(id oid) (int64, bool) {
 	return int64(binary.BigEndian.Uint64(large[8*i:])), true //nolint:gosec // a negative one is refused when it is read
 }
 
+// precedes reports whether the i-th name stands before an id, which begins with first.
+func precedes(names []byte, i int, first uint64, id *oid) bool {
+	n := binary.BigEndian.Uint64(names[20*i:])
+	return n < first || n == first && precedesWhole(names[20*i:], id)
+}
+
+// precedesWhole is precedes for a name that begins alike.
+func precedesWhole(name []byte, id *oid) bool { return bytes.Compare(name[:20], id[:]) < 0 }
+
 // around narrows where a name may stand among sorted ones: names are hashes, so that
 // it is near to where its first bytes say.
-func around(names []byte, from, to int, id oid) (low, high int) {
-	less := func(i int) bool { return bytes.Compare(names[20*i:20*i+20], id[:]) < 0 }
-	guess := from + int(uint64(binary.BigEndian.Uint32(id[1:5]))*uint64(to-from)>>32) //nolint:gosec // below to
+func around(names []byte, from, to int, id *oid) (low, high int) {
+	first := binary.BigEndian.Uint64(id[:])
+	guess := from + int(first<<8>>32*uint64(to-from)>>32) //nolint:gosec // below to
 	low, high = guess, guess
-	for step := 8; low > from && !less(low-1); step *= 2 {
+	for step := 8; low > from && !precedes(names, low-1, first, id); step *= 2 {
 		low = max(from, low-step)
 	}
-	for step := 8; high < to && less(high); step *= 2 {
+	for step := 8; high < to && precedes(names, high, first, id); step *= 2 {
 		high = min(to, high+step)
 	}
 	return low, high
 }
 
 // from is some of the pack's bytes from an offset on, at least n unless the pack
-// ends before.
+// ends before. They stay what they are until it is asked again.
 func (p *pack) from(offset int64, n int) ([]byte, error) {
 	if offset < 12 || offset >= p.size-20 {
 		return nil, fmt.Errorf("offset %d lies outside the pack", offset)
 	}
 	at := offset - offset%chunkBytes
-	if offset+int64(n) <= at+chunkBytes || at+chunkBytes >= p.size {
+	if end := at + chunkBytes + chunkMore; offset+int64(n) <= end || end >= p.size {
 		chunk, err := p.chunk(at)
 		if err != nil {
 			return nil, err
@@ -205,18 +210,32 @@ func (p *pack) from(offset int64, n int) ([]byte, error) {
 
 // chunk is a piece of the pack that begins at a multiple of chunkBytes.
 func (p *pack) chunk(at int64) ([]byte, error) {
-	if c, ok := p.chunks[at]; ok {
-		return c, nil
+	if p.last != nil && p.lastAt == at {
+		return p.last, nil
 	}
+	c, kept := p.chunks[at]
+	if !kept {
+		var err error
+		if c, err = p.read(at); err != nil {
+			return nil, err
+		}
+	}
+	p.last, p.lastAt = c, at
+	return c, nil
+}
+
+// read reads a chunk into the place of the one that is longest there.
+func (p *pack) read(at int64) ([]byte, error) {
 	var c []byte
 	if len(p.order) >= chunksKept {
 		c = p.chunks[p.order[0]]
 		delete(p.chunks, p.order[0])
 		p.order = p.order[1:]
+		p.last = nil
 	}
-	n := min(chunkBytes, p.size-at)
+	n := min(chunkBytes+chunkMore, p.size-at)
 	if int64(cap(c)) < n {
-		c = make([]byte, n, chunkBytes)
+		c = make([]byte, n, chunkBytes+chunkMore)
 	}
 	c = c[:n]
 	if _, err := p.file.ReadAt(c, at); err != nil {
@@ -242,6 +261,9 @@ type packEntry struct {
 	at   int64
 	base int64
 	id   oid
+	// packed are those bytes, as many as came with the head, until the pack is asked
+	// for others.
+	packed []byte
 }
 
 // head reads the head of the entry at an offset.
@@ -280,18 +302,18 @@ func (p *pack) head(offset int64) (packEntry, error) {
 		e.id = oid(data[n : n+20])
 		n += 20
 	}
-	e.at = offset + int64(n)
+	e.at, e.packed = offset+int64(n), data[n:]
 	return e, nil
 }
 
-// patched applies a delta to what it stands on.
-func patched(base, delta []byte) ([]byte, error) {
+// patched applies a delta to what it stands on, in memory that room gives.
+func patched(base, delta []byte, room func(size int) []byte) ([]byte, error) {
 	from, delta, ok := deltaSize(delta)
 	size, delta, ok2 := deltaSize(delta)
 	if !ok || !ok2 || from != int64(len(base)) || size > maxObject {
 		return nil, errDelta
 	}
-	out := make([]byte, 0, size)
+	out := room(int(size))[:0]
 	for len(delta) > 0 {
 		op := delta[0]
 		delta = delta[1:]
@@ -347,7 +369,7 @@ func (p *pack) sound() error {
 		return p.broken
 	}
 	h := sha1.New() // #nosec G401 -- git's own checksum, against damage only
-	buffer := make([]byte, chunkBytes)
+	buffer := make([]byte, 128<<10)
 	if _, err := io.CopyBuffer(struct{ io.Writer }{h}, io.NewSectionReader(p.file, 0, p.size-int64(h.Size())), buffer); err != nil {
 		return err
 	}

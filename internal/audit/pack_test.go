@@ -93,10 +93,10 @@ func agrees(t *testing.T, dir string, want map[oid][]byte) {
 	}
 	defer r.close()
 	for id, data := range want {
-		if _, _, err := r.object(id, false); err != nil {
+		if _, _, err := r.object(id, useHash); err != nil {
 			t.Errorf("%s: %v", id, err)
 		}
-		if _, got, err := r.object(id, true); err != nil || !bytes.Equal(got, data) {
+		if _, got, err := r.object(id, useKeep); err != nil || !bytes.Equal(got, data) {
 			t.Errorf("%s: %d bytes, %v, and git reads %d", id, len(got), err, len(data))
 		}
 	}
@@ -164,7 +164,7 @@ func FuzzPatched(f *testing.F) {
 	f.Add([]byte("what stands there"), []byte("\x11\x08\x03abc\x91\x02\x05"))
 	f.Add([]byte(""), []byte("\x00\xff\xff\xff\xff\xff\xff\xff\xff\x7f"))
 	f.Fuzz(func(t *testing.T, base, delta []byte) {
-		out, err := patched(base, delta)
+		out, err := patched(base, delta, func(n int) []byte { return make([]byte, n) })
 		if err != nil {
 			return
 		}
@@ -212,13 +212,13 @@ func TestNamesAreFoundWhereverTheyStand(t *testing.T) {
 				names = append(names, id[:]...)
 			}
 			for i := range ids {
-				if low, high := around(names, 0, count, ids[i]); low > i || high < i {
+				if low, high := around(names, 0, count, &ids[i]); low > i || high < i {
 					t.Errorf("name %d of %d is looked for in %d to %d", i, count, low, high)
 				}
 			}
 			for _, other := range []oid{{}, oid(bytes.Repeat([]byte{0xff}, 20)), {0, 0, 0, 1}} {
 				at, _ := slices.BinarySearchFunc(ids, other, func(a, b oid) int { return bytes.Compare(a[:], b[:]) })
-				if low, high := around(names, 0, count, other); low > at || high < at {
+				if low, high := around(names, 0, count, &other); low > at || high < at {
 					t.Errorf("what would stand at %d of %d is looked for in %d to %d", at, count, low, high)
 				}
 			}

@@ -38,7 +38,7 @@ func (c *Clone) Close() { c.objects.close() }
 // Object reads an object: its kind as git names it, and its bytes, which must not be
 // written to.
 func (c *Clone) Object(id ObjectID) (kind string, data []byte, err error) {
-	k, data, err := c.objects.object(oid(id), true)
+	k, data, err := c.objects.object(oid(id), useKeep)
 	if err != nil {
 		return "", nil, err
 	}

@@ -24,8 +24,10 @@ import (
 type database struct {
 	// dirs are the objects directories: the repository's own first.
 	dirs []objectsDir
+	// bytes is how long their packs are together.
+	bytes int64
 	// bases are unpacked entries of packs.
-	bases generations[baseKey, entryBase]
+	bases bases
 
 	hasher sha1cd.CollisionResistantHash
 	header [32]byte
@@ -33,6 +35,7 @@ type database struct {
 	source bytes.Reader
 	// deltas are what resolve unpacks on its way, used again for the next entry.
 	deltas [][]byte
+	keys   []uint64 // of those
 	// decoder unpacks what is wanted as a whole, zlib what is large or lies alone.
 	decoder inflate.Decoder
 	zlib    io.ReadCloser
@@ -60,7 +63,7 @@ const maxAlternates = 16
 
 // openDatabase opens an objects directory and those that it names.
 func openDatabase(objects string) (*database, error) {
-	db := &database{hasher: newHash(), bases: newGenerations[baseKey, entryBase](basesBytes)}
+	db := &database{hasher: newHash()}
 	if err := db.add(objects); err != nil {
 		db.close()
 		return nil, err
@@ -84,6 +87,9 @@ func (db *database) add(path string) error {
 	}
 	if d.packs, err = openPacks(path); err != nil {
 		return err
+	}
+	for _, p := range d.packs {
+		p.before, db.bytes = db.bytes, db.bytes+p.size
 	}
 	db.dirs = append(db.dirs, d)
 	data, err := readSmall(filepath.Join(path, "info", "alternates"))
@@ -126,28 +132,36 @@ func (db *database) packs() error {
 	return nil
 }
 
-// object reads one object and holds it to its id. The bytes of one that is not
-// kept are not returned, and not held in memory where they are many. They must
-// not be written to.
-func (db *database) object(id oid, keep bool) (kind, []byte, error) {
+// use is what somebody wants of an object's bytes.
+type use int8
+
+const (
+	useHash use = iota // nothing, but that they are its own
+	useNow             // to look at them before another object is read
+	useKeep            // to have them
+)
+
+// object reads one object and holds it to its id. Where its bytes are not wanted they
+// are not held in memory if they are many. They must not be written to.
+func (db *database) object(id oid, want use) (kind, []byte, error) {
 	for _, d := range db.dirs {
 		if !d.fan[id[0]] {
 			continue
 		}
-		k, data, err := db.loose(d.path, id, keep)
+		k, data, err := db.loose(d.path, id, want != useHash)
 		if !errors.Is(err, fs.ErrNotExist) {
 			return k, data, err
 		}
 	}
 	p, offset := db.find(id)
 	if p == nil {
-		return db.late(id, keep)
+		return db.late(id, want != useHash)
 	}
 	head, err := p.head(offset)
 	if err != nil {
 		return kindOther, nil, err
 	}
-	if head.kind == packBlob && head.size > largeObject && !keep {
+	if head.kind == packBlob && head.size > largeObject && want == useHash {
 		if err := db.unpack(p, head.at, head.size); err != nil {
 			return kindOther, nil, err
 		}
@@ -163,6 +177,9 @@ func (db *database) object(id oid, keep bool) (kind, []byte, error) {
 	}
 	if err := db.verify(id, k, e.data); err != nil {
 		return kindOther, nil, err
+	}
+	if want == useKeep {
+		return k, e.own(), nil
 	}
 	return k, e.data, nil
 }
@@ -201,15 +218,15 @@ func (db *database) find(id oid) (*pack, int64) {
 
 // resolve unpacks the entry at an offset, and all that it stands on.
 func (db *database) resolve(p *pack, offset int64) (entryBase, error) {
-	var keys []baseKey
+	keys := db.keys[:0]
 	var e entryBase
 	for {
 		if len(keys) > maxChain {
 			return e, errors.New("a chain of deltas without an end")
 		}
-		key := baseKey{p, offset}
+		key := p.key(offset)
 		var ok bool
-		if e, ok = db.bases.renew(key, entryBase.size); ok {
+		if e, ok = db.bases.get(key); ok {
 			break
 		}
 		head, err := p.head(offset)
@@ -220,12 +237,11 @@ func (db *database) resolve(p *pack, offset int64) (entryBase, error) {
 			return e, err
 		}
 		if head.kind < packOffset {
-			data, err := db.inflated(p, head.at, make([]byte, head.size))
-			if err != nil {
+			e = entryBase{head.kind, db.bases.room(int(head.size))}
+			if err := db.inflated(p, head, e.data); err != nil {
 				return e, err
 			}
-			e = entryBase{head.kind, data}
-			db.bases.put(key, e, e.size())
+			db.bases.put(key, e)
 			break
 		}
 		if err := db.delta(len(keys), p, head); err != nil {
@@ -241,13 +257,14 @@ func (db *database) resolve(p *pack, offset int64) (entryBase, error) {
 		}
 	}
 	for i := len(keys) - 1; i >= 0; i-- {
-		data, err := patched(e.data, db.deltas[i])
+		data, err := patched(e.data, db.deltas[i], db.bases.room)
 		if err != nil {
 			return e, err
 		}
 		e.data = data
-		db.bases.put(keys[i], e, e.size())
+		db.bases.put(keys[i], e)
 	}
+	db.keys = keys
 	if len(db.deltas) > usualChain {
 		db.deltas = slices.Delete(db.deltas, usualChain, len(db.deltas))
 	}
@@ -256,7 +273,7 @@ func (db *database) resolve(p *pack, offset int64) (entryBase, error) {
 
 // delta unpacks a delta into the n-th place for them; one that is large leaves
 // nothing behind there.
-func (db *database) delta(n int, p *pack, head packEntry) (err error) {
+func (db *database) delta(n int, p *pack, head packEntry) error {
 	if n == len(db.deltas) {
 		db.deltas = append(db.deltas, nil)
 	}
@@ -264,18 +281,21 @@ func (db *database) delta(n int, p *pack, head packEntry) (err error) {
 	if int64(cap(into)) < head.size || cap(into) > largeDelta {
 		into = make([]byte, head.size, max(head.size, usualDelta))
 	}
-	db.deltas[n], err = db.inflated(p, head.at, into[:head.size])
-	return err
+	db.deltas[n] = into[:head.size]
+	return db.inflated(p, head, db.deltas[n])
 }
 
-// inflated fills data with exactly so many bytes that are packed from an offset on.
-func (db *database) inflated(p *pack, at int64, data []byte) ([]byte, error) {
-	packed, err := p.from(at, packedRoom(int64(len(data))))
-	if err != nil {
-		return nil, err
+// inflated fills data with what an entry unpacks to, exactly.
+func (db *database) inflated(p *pack, head packEntry, data []byte) error {
+	packed := head.packed
+	if room := packedRoom(head.size); len(packed) < room {
+		var err error
+		if packed, err = p.from(head.at, room); err != nil {
+			return err
+		}
 	}
-	_, err = db.decoder.Zlib(data, packed)
-	return data, err
+	_, err := db.decoder.Zlib(data, packed)
+	return err
 }
 
 // ended makes sure that nothing follows, and checks the checksum of what was

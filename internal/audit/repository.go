@@ -160,9 +160,13 @@ func (r *repository) truncated() (string, error) {
 }
 
 // read returns an object whose bytes are hashed again. They must not be written
-// to.
+// to, and those of a commit or tree are to be taken apart before another is read.
 func (r *repository) read(id oid, want kind) ([]byte, error) {
-	got, data, err := r.object(id, true)
+	how := useNow
+	if want == kindBlob {
+		how = useKeep
+	}
+	got, data, err := r.object(id, how)
 	if err != nil {
 		return nil, err
 	}
@@ -177,13 +181,13 @@ func (r *repository) check(id oid) (kind, error) {
 	if k, done := r.hashed[id]; done {
 		return k, nil
 	}
-	k, _, err := r.object(id, false)
+	k, _, err := r.object(id, useHash)
 	return k, err
 }
 
 // object reads and hashes one object. Where the libraries below give up on
 // damaged files, the object is unreadable.
-func (r *repository) object(id oid, keep bool) (k kind, data []byte, err error) {
+func (r *repository) object(id oid, want use) (k kind, data []byte, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			k, data, err = kindOther, nil, &objectError{ObjectUnreadable, id, clip(fmt.Sprint(p))}
@@ -192,7 +196,7 @@ func (r *repository) object(id oid, keep bool) (k kind, data []byte, err error) 
 	if len(r.hashed) >= maxObjects {
 		return kindOther, nil, &objectError{ObjectUnreadable, id, fmt.Sprintf("more than %d objects", maxObjects)}
 	}
-	k, data, err = r.database.object(id, keep)
+	k, data, err = r.database.object(id, want)
 	if err != nil {
 		var known *objectError
 		var pack *packError
