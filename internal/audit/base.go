@@ -156,7 +156,7 @@ func (b *baseWalk) segment(ctx context.Context, from, to oid, pending bool) erro
 		return err
 	}
 	for _, id := range commits {
-		if err := ctx.Err(); err != nil {
+		if err := b.stop(ctx); err != nil {
 			return err
 		}
 		s := step{end: end}

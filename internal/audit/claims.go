@@ -39,7 +39,7 @@ func (b *baseWalk) introduced(context.Context) error {
 // the line up to a position brought them.
 func (b *baseWalk) claims(ctx context.Context, position int) error {
 	for ; b.claimed < len(b.brought) && b.brought[b.claimed].at <= position; b.claimed++ {
-		if err := ctx.Err(); err != nil {
+		if err := b.stop(ctx); err != nil {
 			return err
 		}
 		c, err := b.commit(b.brought[b.claimed].id)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -24,8 +23,6 @@ const (
 	treeBytes   = 1 << 20
 	// contentBytes is what each half of the cache of files holds.
 	contentBytes = 512 << 10
-	// latelyNamed is how many named objects are remembered without a search.
-	latelyNamed = 4096
 )
 
 // objects reads commits and trees through small caches, and remembers what they
@@ -34,16 +31,16 @@ type objects struct {
 	*repository
 	commits generations[oid, *commit]
 	trees   generations[oid, []entry]
-	// named are the objects that a commit or tree names and that were not read yet
-	// as what they are named for.
-	named map[namedObject]struct{}
-	// lately are some of those that were named last, by their first bytes: a tree
-	// names nearly everything that the one before it named.
-	lately [latelyNamed]namedObject
+	// sweeping is true when everything that is named is read; queue is what was named
+	// meanwhile.
+	sweeping bool
+	queue    []namedObject
 	// aside are commits that are asked for once more, in the other order, and kept
 	// those that are in any.
 	aside aside
 	kept  texts
+	// signatures checks those of commits; nil: each by itself.
+	signatures *signatures
 	// contents are files that were read, and digests those of policies.
 	contents generations[oid, []byte]
 	digests  generations[oid, string]
@@ -57,7 +54,7 @@ type namedObject struct {
 
 func newObjects(r *repository) *objects {
 	return &objects{
-		repository: r, commits: newGenerations[oid, *commit](commitBytes), trees: newGenerations[oid, []entry](treeBytes), named: map[namedObject]struct{}{},
+		repository: r, commits: newGenerations[oid, *commit](commitBytes), trees: newGenerations[oid, []entry](treeBytes),
 		contents: newGenerations[oid, []byte](contentBytes), digests: newGenerations[oid, string](256),
 	}
 }
@@ -76,13 +73,22 @@ func (o *objects) commit(id oid) (*commit, error) {
 
 // fresh reads a commit that is not in the cache, and doesn't put it there.
 func (o *objects) fresh(id oid) (*commit, error) {
+	c, err := o.parsed(id)
+	if err == nil {
+		c.by = o.signatures
+	}
+	return c, err
+}
+
+// parsed is a commit, taken apart.
+func (o *objects) parsed(id oid) (*commit, error) {
 	if text, ok := o.aside.take(id); ok {
 		return parseCommit(id, text)
 	}
 	if text, ok := o.kept.get(id); ok {
 		return parseCommit(id, text)
 	}
-	_, again := o.hashed[id]
+	again := o.known[id]&foundBit != 0
 	raw, err := o.read(id, kindCommit)
 	if err != nil {
 		return nil, err
@@ -92,7 +98,6 @@ func (o *objects) fresh(id oid) (*commit, error) {
 		return nil, &objectError{ObjectMalformed, id, err.Error()}
 	}
 	if !again {
-		delete(o.named, namedObject{id, kindCommit})
 		o.name(c.tree, kindTree)
 		for _, p := range c.parents {
 			o.name(p, kindCommit)
@@ -103,26 +108,29 @@ func (o *objects) fresh(id oid) (*commit, error) {
 
 // name remembers that an object is named as one of a kind.
 func (o *objects) name(id oid, k kind) {
-	n := namedObject{id, k}
-	slot := &o.lately[(int(id[0])<<8|int(id[1]))%latelyNamed]
-	if *slot == n {
+	s := o.known[id]
+	if s.kind() == k || s.named(k) {
 		return
 	}
-	*slot = n
-	if o.hashed[id] != k {
-		o.named[n] = struct{}{}
+	o.known[id] = s | nameBit(k)
+	if o.sweeping {
+		o.queue = append(o.queue, namedObject{id, k})
 	}
 }
 
 // tree reads a tree; the zero id is the empty one.
-func (o *objects) tree(id oid) ([]entry, error) {
+func (o *objects) tree(id oid) ([]entry, error) { return o.treeAfter(id, nil) }
+
+// treeAfter reads a tree that comes after another one, whose entries are named
+// already.
+func (o *objects) treeAfter(id oid, was []entry) ([]entry, error) {
 	if id == (oid{}) {
 		return nil, nil
 	}
 	if t, ok := o.trees.renew(id, func(t []entry) int { return 64 * len(t) }); ok {
 		return t, nil
 	}
-	_, again := o.hashed[id]
+	again := o.known[id]&foundBit != 0
 	raw, err := o.read(id, kindTree)
 	if err != nil {
 		return nil, err
@@ -132,19 +140,35 @@ func (o *objects) tree(id oid) ([]entry, error) {
 		return nil, &objectError{ObjectMalformed, id, err.Error()}
 	}
 	if !again {
-		delete(o.named, namedObject{id, kindTree})
-		for _, e := range t {
-			switch e.mode {
-			case modeGitlink:
-			case modeTree:
-				o.name(e.id, kindTree)
-			default:
-				o.name(e.id, kindBlob)
-			}
-		}
+		o.nameAll(t, was)
 	}
 	o.trees.put(id, t, 64*len(t))
 	return t, nil
+}
+
+// nameAll names a tree's entries, but those that the one before it named: most, in
+// the same order.
+func (o *objects) nameAll(t, was []entry) {
+	for _, e := range t {
+		switch {
+		case len(was) > 0 && was[0] == e:
+			was = was[1:]
+			continue
+		case len(was) > 1 && was[1] == e:
+			was = was[2:]
+			continue
+		}
+		switch e.mode {
+		case modeGitlink:
+		case modeTree:
+			o.name(e.id, kindTree)
+		default:
+			o.name(e.id, kindBlob)
+		}
+		if len(was) > 0 && was[0].name == e.name {
+			was = was[1:]
+		}
+	}
 }
 
 // content reads a file, and keeps it for those who ask next. Its bytes must not be
@@ -272,7 +296,7 @@ func (o *objects) compare(path string, before, after entry, depth int, into *[]c
 		c.before = before
 	}
 	if after.mode == modeTree {
-		if is, err = o.tree(after.id); err != nil {
+		if is, err = o.treeAfter(after.id, was); err != nil {
 			return err
 		}
 	} else {
@@ -332,11 +356,21 @@ func (o *objects) sweep(tips []oid, reading *progress.Step) error {
 	for _, id := range tips {
 		o.name(id, kindCommit)
 	}
-	for len(o.named) > 0 {
-		batch := slices.SortedFunc(maps.Keys(o.named), func(a, b namedObject) int {
+	for id, s := range o.known {
+		for k := kindCommit; k <= kindBlob; k++ {
+			if s.named(k) {
+				o.queue = append(o.queue, namedObject{id, k})
+			}
+		}
+	}
+	o.sweeping = true
+	defer func() { o.sweeping, o.queue = false, nil }()
+	for len(o.queue) > 0 {
+		batch := o.queue
+		o.queue = nil
+		slices.SortFunc(batch, func(a, b namedObject) int {
 			return cmp.Or(bytes.Compare(a.id[:], b.id[:]), cmp.Compare(a.kind, b.kind))
 		})
-		clear(o.named)
 		for _, n := range batch {
 			if err := o.readAs(n); err != nil {
 				return err

@@ -91,7 +91,7 @@ func FuzzDecodeRecords(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		entries, problem := decodeRecords(data, list.keys)
+		entries, problem := decodeRecords(data, ledger.Decoder{Keys: list.keys})
 		if problem == nil && len(entries) == 0 {
 			t.Error("neither records nor a problem")
 		}
@@ -125,7 +125,7 @@ func FuzzSignedRecord(f *testing.F) {
 		if err != nil {
 			return
 		}
-		entries, problem := decodeRecords(append(line, '\n'), list.keys)
+		entries, problem := decodeRecords(append(line, '\n'), ledger.Decoder{Keys: list.keys})
 		if problem != nil {
 			return
 		}

@@ -35,7 +35,7 @@ func (b *baseWalk) walk(ctx context.Context) error {
 // take learns one commit.
 func (b *baseWalk) take(c *commit) {
 	b.parents[c.id] = c.parents
-	if strings.Contains(c.message, "Promotion-") || c.odd != "" || strings.Contains(c.signature, "SSH SIGNATURE") {
+	if strings.Contains(c.message, "Promotion-") || c.odd != "" || strings.Contains(c.text[c.unsignedTo:c.signedFrom], "SSH SIGNATURE") {
 		b.suspects[c.id] = true
 	}
 }

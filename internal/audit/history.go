@@ -20,6 +20,6 @@ func (s *ledgerStep) tell() {
 		return
 	}
 	for _, r := range s.added {
-		s.options.Each(Entry{Ledger: s.c.id.hash(), Statement: r.Statement, Record: r.Record, Doubted: r.foreign})
+		s.signatures.entry(Entry{Ledger: s.c.id.hash(), Statement: r.Statement, Record: r.Record, Doubted: r.foreign})
 	}
 }

@@ -138,7 +138,7 @@ func (v *verifier) walkLedger(ctx context.Context, tip oid) (*ledgerWalk, error)
 	l := newLedgerWalk(v)
 	reading := progress.Begin(ctx, "reading the ledger", "commits", 0)
 	for id := tip; ; {
-		if err := ctx.Err(); err != nil {
+		if err := v.stop(ctx); err != nil {
 			return nil, err
 		}
 		c, err := v.fresh(id)
@@ -175,7 +175,7 @@ func (l *ledgerWalk) follow(ctx context.Context, from int) error {
 	judging := progress.Begin(ctx, "judging the ledger", "commits", len(l.ids)-from)
 	for i := from; i < len(l.ids); i++ {
 		l.index[l.ids[i]] = i
-		if err := ctx.Err(); err != nil {
+		if err := l.stop(ctx); err != nil {
 			return err
 		}
 		c, err := l.fresh(l.ids[i])
@@ -353,11 +353,11 @@ func (s *ledgerStep) records(ch change) error {
 	old := s.stands(ch.path)
 	file := &recordFile{blob: ch.after.id, data: data}
 	s.changed[ch.path] = file
-	keys := s.keysToRead()
-	entries, read := decodeBehind(old, data, keys)
+	decoder := ledger.Decoder{Keys: s.keysToRead(), Verify: s.signatures.plain}
+	entries, read := decodeBehind(old, data, decoder)
 	if !read {
 		var problem *Finding
-		if entries, problem = decodeRecords(data, keys); problem != nil {
+		if entries, problem = decodeRecords(data, decoder); problem != nil {
 			problem.Object = s.at(ch.path)
 			s.find(*problem)
 			s.broken = true

@@ -22,15 +22,15 @@ type commit struct {
 	author    string
 	committer string
 	message   string
-	// signature is the one gpgsig header, unfolded; empty where there is none
-	// or several.
-	signature string
+	// armour is what signature told.
+	armour string
 	// signatures counts the gpgsig headers.
 	signatures int
 	// text is the whole object, unsignedTo and signedFrom where that header lies.
 	text                   string
 	unsignedTo, signedFrom int
-	// checked is what verifying its signature by a key gave.
+	// by checks its signature, and checked is what that gave.
+	by      *signatures
 	checked *checkedSignature
 	// parsed is what its message's trailers are.
 	parsed *parsedTrailers
@@ -153,8 +153,11 @@ func onlyDigits(s string) bool {
 	return s != ""
 }
 
+// signatureHeader is the header with a commit's signature.
+const signatureHeader = "gpgsig"
+
 // headerOrder is the order of the headers behind the parents.
-var headerOrder = []string{"author", "committer", "encoding", "gpgsig"}
+var headerOrder = []string{"author", "committer", "encoding", signatureHeader}
 
 // take reads the headers behind the parents. It returns what the strict grammar
 // refuses: author, committer, at most one encoding and gpgsig, nothing else.
@@ -172,7 +175,7 @@ func (c *commit) take(rest []header) (odd string) {
 			c.author = h.unfolded(c.text)
 		case "committer":
 			c.committer = h.unfolded(c.text)
-		case "gpgsig":
+		case signatureHeader:
 			signature = h
 			c.signatures++
 		}
@@ -190,7 +193,6 @@ func (c *commit) take(rest []header) (odd string) {
 		say("no author or no committer")
 	}
 	if c.signatures == 1 {
-		c.signature = signature.lines(c.text)
 		c.unsignedTo, c.signedFrom = signature.from, signature.to
 	} else if c.signatures > 1 {
 		odd = fmt.Sprintf("%d gpgsig headers", c.signatures)
@@ -210,6 +212,14 @@ type parsedTrailers struct {
 	err      error
 }
 
+// signature is the one gpgsig header, unfolded; empty where there is none or several.
+func (c *commit) signature() string {
+	if c.armour == "" && c.signatures == 1 {
+		c.armour = header{key: signatureHeader, from: c.unsignedTo, to: c.signedFrom}.lines(c.text)
+	}
+	return c.armour
+}
+
 // payload is the commit without its signature: what was signed.
 func (c *commit) payload() []byte {
 	return append([]byte(c.text[:c.unsignedTo]), c.text[c.signedFrom:]...)
@@ -218,7 +228,7 @@ func (c *commit) payload() []byte {
 // verify checks the commit's signature by a key, once.
 func (c *commit) verify(key sign.PublicKey) error {
 	if c.checked == nil || c.checked.key != key {
-		c.checked = &checkedSignature{key, sign.Verify(c.payload(), c.signature, key)}
+		c.checked = &checkedSignature{key, c.by.ssh(c.payload(), c.signature(), key)}
 	}
 	return c.checked.err
 }

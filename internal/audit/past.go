@@ -41,7 +41,7 @@ func (v *verifier) resume(ctx context.Context, c *Checkpoint, tip oid) (*ledgerW
 	l := newLedgerWalk(v)
 	l.past = p
 	for id := tip; id != at; {
-		if err := ctx.Err(); err != nil {
+		if err := v.stop(ctx); err != nil {
 			return nil, err
 		}
 		c, err := v.commit(id)
@@ -171,7 +171,7 @@ func (p *earlier) file(l *ledgerWalk, path string, blob oid) *recordFile {
 		return nil
 	}
 	f := &recordFile{blob: blob, data: data}
-	entries, problem := decodeRecords(data, l.readable)
+	entries, problem := decodeRecords(data, ledger.Decoder{Keys: l.readable, Verify: l.signatures.plain})
 	if problem != nil {
 		p.fail(l, errors.New(problem.Found))
 		return nil

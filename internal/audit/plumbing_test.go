@@ -233,7 +233,7 @@ func (w *world) adopted() {
 // follow seals a record that goes on from what stands in a ledger file.
 func (w *world) follow(path string, edit func(*promotion.Record)) {
 	w.Helper()
-	entries, problem := decodeRecords([]byte(w.cat("rung/ledger:"+path)), mustTrust(w).keys)
+	entries, problem := decodeRecords([]byte(w.cat("rung/ledger:"+path)), ledger.Decoder{Keys: mustTrust(w).keys})
 	if problem != nil {
 		w.Fatal(problem)
 	}

@@ -65,6 +65,21 @@ const (
 	kindBlob
 )
 
+// status is what is known of an object: the kind that its bytes were found to be,
+// once they were hashed, and the kinds that commits and trees name it as and that it
+// was not found to be.
+type status uint8
+
+// foundBit says that the object was hashed; its kind is in the two lowest bits.
+const foundBit status = 1 << 2
+
+// nameBit says that the object is named as one of a kind.
+func nameBit(k kind) status { return foundBit << k }
+
+func (s status) kind() kind          { return kind(s & 3) }
+func (s status) named(k kind) bool   { return s&nameBit(k) != 0 }
+func (s status) found(k kind) status { return (s&^(3|nameBit(k)) | foundBit | status(k)) }
+
 // objectError is an object that stops a walk: it is missing, damaged or forged.
 type objectError struct {
 	code Code
@@ -81,8 +96,8 @@ type repository struct {
 	// refs are all refs that name an object; head is what HEAD points to.
 	refs map[string]oid
 	head string
-	// hashed are the objects whose bytes were found to be theirs.
-	hashed map[oid]kind
+	// known is what is known of objects.
+	known map[oid]status
 }
 
 // openRepository opens the repository that path is, or lies in.
@@ -91,7 +106,7 @@ func openRepository(path string) (*repository, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &repository{dir: dir, refs: map[string]oid{}, hashed: map[oid]kind{}}
+	r := &repository{dir: dir, refs: map[string]oid{}, known: map[oid]status{}}
 	if err := r.load(); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -178,8 +193,8 @@ func (r *repository) read(id oid, want kind) ([]byte, error) {
 
 // check hashes an object that is not needed itself. It returns its kind.
 func (r *repository) check(id oid) (kind, error) {
-	if k, done := r.hashed[id]; done {
-		return k, nil
+	if s := r.known[id]; s&foundBit != 0 {
+		return s.kind(), nil
 	}
 	k, _, err := r.object(id, useHash)
 	return k, err
@@ -193,7 +208,7 @@ func (r *repository) object(id oid, want use) (k kind, data []byte, err error) {
 			k, data, err = kindOther, nil, &objectError{ObjectUnreadable, id, clip(fmt.Sprint(p))}
 		}
 	}()
-	if len(r.hashed) >= maxObjects {
+	if len(r.known) >= maxObjects {
 		return kindOther, nil, &objectError{ObjectUnreadable, id, fmt.Sprintf("more than %d objects", maxObjects)}
 	}
 	k, data, err = r.database.object(id, want)
@@ -205,7 +220,7 @@ func (r *repository) object(id oid, want use) (k kind, data []byte, err error) {
 		}
 		return kindOther, nil, err
 	}
-	r.hashed[id] = k
+	r.known[id] = r.known[id].found(k)
 	return k, data, nil
 }
 

@@ -168,7 +168,7 @@ func (s *ledgerStep) unstated(changed map[string]change) error {
 // selfAuthorised reports whether the commit is signed by a key that only its own
 // trust list holds.
 func (s *ledgerStep) selfAuthorised(own trust) bool {
-	signer, err := sign.SignerOf(s.c.signature)
+	signer, err := sign.SignerOf(s.c.signature())
 	return err == nil && !s.trust.holds(signer) && own.holds(signer)
 }
 

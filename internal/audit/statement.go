@@ -16,12 +16,12 @@ const maxRecordFile = 1 << 20
 
 // decodeRecords reads a record file: every line canonical and signed, a land
 // followed by its verification summary. The Finding has only code and words.
-func decodeRecords(data []byte, keys ledger.Keys) ([]promotion.LedgerEntry, *Finding) {
+func decodeRecords(data []byte, d ledger.Decoder) ([]promotion.LedgerEntry, *Finding) {
 	if len(data) > maxRecordFile || bytes.Count(data, []byte("\n")) > 16 {
 		return nil, &Finding{Code: StmtNonCanonical, Expected: "a few records", Found: fmt.Sprintf("%d bytes", len(data))}
 	}
 	lines := bytes.Split(bytes.TrimSuffix(data, []byte("\n")), []byte("\n"))
-	entries, err := ledger.DecodeFile(data, keys)
+	entries, err := d.File(data)
 	if err != nil {
 		for _, line := range lines {
 			if f := peek(line).hostile(); f != nil {
@@ -45,7 +45,7 @@ func decodeRecords(data []byte, keys ledger.Keys) ([]promotion.LedgerEntry, *Fin
 // decodeBehind reads a record file that is another one with one more record
 // behind it, as a settle comes behind a land: what stood there was read before.
 // False says nothing but that decodeRecords must look.
-func decodeBehind(old *recordFile, data []byte, keys ledger.Keys) ([]promotion.LedgerEntry, bool) {
+func decodeBehind(old *recordFile, data []byte, d ledger.Decoder) ([]promotion.LedgerEntry, bool) {
 	if old == nil || len(old.entries) == 0 || !bytes.HasPrefix(data, old.data) || bytes.Count(data, []byte("\n")) > 3 {
 		return nil, false
 	}
@@ -53,7 +53,7 @@ func decodeBehind(old *recordFile, data []byte, keys ledger.Keys) ([]promotion.L
 	if !ended || bytes.IndexByte(line, '\n') >= 0 {
 		return nil, false
 	}
-	e, err := ledger.Decode(line, keys)
+	e, err := d.Decode(line)
 	if err != nil || formless(&e.Record) != nil {
 		return nil, false
 	}

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -137,6 +138,12 @@ func (s *scene) play(t *testing.T, a attack) {
 	if found != a.want || report.ExitCode() != a.exit || report.OK != (a.exit == 0) {
 		t.Errorf("found %q, exit %d, want %q, exit %d%s", found, report.ExitCode(), a.want, a.exit, show(report))
 	}
+	each := w.heard(0)
+	for _, many := range []int{1, 7, manyTogether} {
+		if heard := w.heard(many); heard != each {
+			t.Errorf("with %d signatures checked together:\n%s\nand each by itself:\n%s", many, heard, each)
+		}
+	}
 	if since == nil || w.options.Checkpoint != nil {
 		return
 	}
@@ -151,6 +158,20 @@ func (s *scene) play(t *testing.T, a attack) {
 	if a.exit == 0 && s.live && again.Before == nil {
 		t.Error("from a checkpoint everything was verified again")
 	}
+}
+
+// heard is all that a caller is told of the repository, where so many signatures are
+// checked together.
+func (w *world) heard(many int) string {
+	w.Helper()
+	var entries []Entry
+	o := w.options
+	o.Each = func(e Entry) { entries = append(entries, e) }
+	report, err := verify(w.ctx, w.dir, o, together(many, o.Each))
+	w.ok(err)
+	all, err := json.MarshalIndent([]any{report, entries}, "", "  ")
+	w.ok(err)
+	return string(all)
 }
 
 // TestTamperTable plays every row, and lists them with their attacks.

@@ -31,7 +31,7 @@ var _ = tampering(scene{grow: (*world).tell, attacks: []attack{
 		w.amend(ledgerRef, nil, func(raw string) string {
 			c, err := parseCommit(oid{}, []byte(raw))
 			w.ok(err)
-			return signedCommit(string(c.payload()), stuffed(c.signature))
+			return signedCommit(string(c.payload()), stuffed(c.signature()))
 		})
 		w.stockGood(ledgerRef)
 	}},
@@ -39,7 +39,7 @@ var _ = tampering(scene{grow: (*world).tell, attacks: []attack{
 		w.amend(ledgerRef, nil, func(raw string) string {
 			c, err := parseCommit(oid{}, []byte(raw))
 			w.ok(err)
-			return signedCommit(string(c.payload()), c.signature+"\n\n")
+			return signedCommit(string(c.payload()), c.signature()+"\n\n")
 		})
 	}},
 	{20, "statement byte changed in its summary", "STMT_SIGNATURE", 1, func(w *world) {
@@ -70,7 +70,7 @@ var _ = tampering(scene{grow: (*world).tell, attacks: []attack{
 		fork.push()
 		const path = "freezes/staging.intoto.jsonl"
 		data := fork.cat("rung/ledger:" + path)
-		entries, problem := decodeRecords([]byte(data), mustTrust(w).keys)
+		entries, problem := decodeRecords([]byte(data), ledger.Decoder{Keys: mustTrust(w).keys})
 		if problem != nil {
 			w.Fatal(problem)
 		}

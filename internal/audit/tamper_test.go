@@ -117,7 +117,7 @@ var _ = tampering(scene{grow: (*world).tell, attacks: []attack{
 		w.amend(ledgerRef, nil, func(raw string) string {
 			c, err := parseCommit(oid{}, []byte(raw))
 			w.ok(err)
-			return signedCommit(string(c.payload()), rearmoured(c.signature, 60))
+			return signedCommit(string(c.payload()), rearmoured(c.signature(), 60))
 		})
 		w.stockGood(ledgerRef)
 	}},
@@ -125,7 +125,7 @@ var _ = tampering(scene{grow: (*world).tell, attacks: []attack{
 		w.amend(ledgerRef, nil, func(raw string) string {
 			c, err := parseCommit(oid{}, []byte(raw))
 			w.ok(err)
-			return signedCommit(raw, c.signature)
+			return signedCommit(raw, c.signature())
 		})
 	}},
 	{10, "two tree headers", "OBJECT_MALFORMED", 1, func(w *world) {
@@ -187,7 +187,7 @@ var _ = tampering(scene{grow: (*world).tell, attacks: []attack{
 	}},
 	{22, "a release's record replayed for another pair", "CHAIN_BREAK", 1, func(w *world) {
 		data := w.cat("rung/ledger:live/staging/checkout.intoto.jsonl")
-		entries, problem := decodeRecords([]byte(data), mustTrust(w).keys)
+		entries, problem := decodeRecords([]byte(data), ledger.Decoder{Keys: mustTrust(w).keys})
 		if problem != nil {
 			w.Fatal(problem)
 		}
@@ -196,7 +196,7 @@ var _ = tampering(scene{grow: (*world).tell, attacks: []attack{
 	{22, "an old record replayed in its place", "CHAIN_BREAK", 1, func(w *world) {
 		path := "freezes/prod/checkout.intoto.jsonl"
 		data := w.cat(strings.TrimSpace(w.git("", "log", "--format=%H", "--diff-filter=A", "rung/ledger", "--", path)) + ":" + path)
-		entries, problem := decodeRecords([]byte(data), mustTrust(w).keys)
+		entries, problem := decodeRecords([]byte(data), ledger.Decoder{Keys: mustTrust(w).keys})
 		if problem != nil {
 			w.Fatal(problem)
 		}
@@ -306,7 +306,7 @@ func decoded(w *world, path string) promotion.LedgerEntry { return decodedAt(w, 
 // decodedAt is the first record of a file at a revision.
 func decodedAt(w *world, rev, path string) promotion.LedgerEntry {
 	w.Helper()
-	entries, problem := decodeRecords([]byte(w.cat(rev+":"+path)), mustTrust(w).keys)
+	entries, problem := decodeRecords([]byte(w.cat(rev+":"+path)), ledger.Decoder{Keys: mustTrust(w).keys})
 	if problem != nil {
 		w.Fatal(problem)
 	}
@@ -324,7 +324,7 @@ func (w *world) authorizeOf(rev string) string {
 func (w *world) forgePropose(version string) {
 	w.Helper()
 	live := "live/staging/checkout.intoto.jsonl"
-	entries, problem := decodeRecords([]byte(w.cat("rung/ledger:"+live)), mustTrust(w).keys)
+	entries, problem := decodeRecords([]byte(w.cat("rung/ledger:"+live)), ledger.Decoder{Keys: mustTrust(w).keys})
 	if problem != nil {
 		w.Fatal(problem)
 	}

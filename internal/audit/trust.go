@@ -64,10 +64,10 @@ func (t trust) holds(key sign.PublicKey) bool {
 // date it shows. It returns the code of what is wrong, with what was found, or
 // nothing.
 func (t trust) judge(c *commit, since time.Time) (code Code, found string, signer sign.PublicKey) {
-	if c.signature == "" {
+	if c.signature() == "" {
 		return SigMissing, "no signature", signer
 	}
-	signer, err := sign.SignerOf(c.signature)
+	signer, err := sign.SignerOf(c.signature())
 	if err != nil {
 		return formCode(err), clip(err.Error()), signer
 	}

@@ -35,6 +35,11 @@ type Options struct {
 // Verify judges a local clone, bare or not. The error is for what is no
 // repository that can be read at all; everything else is in the Report.
 func Verify(ctx context.Context, path string, o Options) (Report, error) {
+	return verify(ctx, path, o, together(manyTogether, o.Each))
+}
+
+// verify is Verify with something that checks signatures.
+func verify(ctx context.Context, path string, o Options, by *signatures) (Report, error) {
 	report := Report{
 		Findings: []Finding{}, ByHand: []HandChange{}, TrustOnFirstUse: o.Root == "", strict: o.Strict,
 		Environments: map[promotion.Environment]map[promotion.Artifact]promotion.Value{},
@@ -48,6 +53,7 @@ func Verify(ctx context.Context, path string, o Options) (Report, error) {
 	}
 	defer r.close()
 	v := &verifier{configuration: newConfiguration(newObjects(r)), options: o, report: &report}
+	v.signatures = by
 	err = v.verify(ctx)
 	var object *objectError
 	if errors.As(err, &object) {
@@ -93,21 +99,40 @@ func (v *verifier) verify(ctx context.Context) error {
 	}
 	v.report.Ledger = RefHead{ref, tip.hash()}
 	if c := v.options.Checkpoint; c != nil && v.options.Each == nil && !v.options.Recompute && len(v.report.Findings) == 0 && (v.options.Root == "" || v.options.Root == c.Root) {
-		whole := *v.report
-		err := v.judge(ctx, c, tip, remote)
-		if err == nil && v.report.clean() {
+		before := *v.report
+		held, err := v.attempt(ctx, c, tip, remote)
+		if held && err == nil && v.report.clean() {
 			v.report.Before = &c.Verified
 			return nil
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		// Whatever is not in order is judged on all there is.
-		whole.Findings, whole.ByHand = []Finding{}, []HandChange{}
-		whole.Environments = map[promotion.Environment]map[promotion.Artifact]promotion.Value{}
-		*v.report = whole
+		v.again(before) // whatever is not in order is judged on all there is
 	}
+	before := *v.report
+	held, err := v.attempt(ctx, nil, tip, remote)
+	if held || ctx.Err() != nil {
+		return err
+	}
+	v.again(before)
+	v.signatures.single()
 	return v.judge(ctx, nil, tip, remote)
+}
+
+// attempt judges both branches, and reports whether the signatures hold that were
+// checked together.
+func (v *verifier) attempt(ctx context.Context, since *Checkpoint, tip oid, remote string) (held bool, err error) {
+	err = v.judge(ctx, since, tip, remote)
+	return v.signatures.settle(), err
+}
+
+// again forgets what an attempt found.
+func (v *verifier) again(before Report) {
+	before.Findings, before.ByHand = slices.Clone(before.Findings), []HandChange{}
+	before.Environments = map[promotion.Environment]map[promotion.Artifact]promotion.Value{}
+	*v.report = before
+	v.commits, v.aside = newGenerations[oid, *commit](commitBytes), aside{}
 }
 
 // judge judges both branches: all of them, or what is new since a checkpoint.

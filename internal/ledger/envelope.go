@@ -65,12 +65,33 @@ func Encode(r promotion.Record, s Signer) (line []byte, digest string, err error
 	return seal(statement{StatementType, subjectsOf(&r), PredicateType, predicate}, s)
 }
 
+// Decoder reads the lines of records.
+type Decoder struct {
+	// Keys may have signed them.
+	Keys Keys
+	// Verify checks a signature of 64 bytes by one of the keys; nil: it is
+	// sign.VerifyEd25519.
+	Verify func(key ed25519.PublicKey, message, signature []byte) bool
+}
+
+func (d Decoder) verify(key ed25519.PublicKey, message, signature []byte) bool {
+	if d.Verify == nil {
+		return sign.VerifyEd25519(key, message, signature)
+	}
+	return d.Verify(key, message, signature)
+}
+
 // Decode reads a line that Encode made and checks its signature against keys.
 func Decode(line []byte, keys Keys) (promotion.LedgerEntry, error) {
-	if e, ok := decodeUsual(line, keys); ok {
+	return Decoder{Keys: keys}.Decode(line)
+}
+
+// Decode reads a line that Encode made and checks its signature.
+func (d Decoder) Decode(line []byte) (promotion.LedgerEntry, error) {
+	if e, ok := d.usual(line); ok {
 		return e, nil
 	}
-	st, digest, err := open(line, keys)
+	st, digest, err := d.open(line)
 	if err != nil {
 		return promotion.LedgerEntry{}, err
 	}
@@ -150,7 +171,7 @@ func seal(st statement, s Signer) ([]byte, string, error) {
 }
 
 // open checks an envelope's form and signature and returns its statement.
-func open(line []byte, keys Keys) (statement, string, error) {
+func (d Decoder) open(line []byte) (statement, string, error) {
 	var st statement
 	if len(line) > maxEnvelope {
 		return st, "", malformed("%d bytes, at most %d are read", len(line), maxEnvelope)
@@ -173,11 +194,11 @@ func open(line []byte, keys Keys) (statement, string, error) {
 	if err != nil {
 		return st, "", malformed("signature: %v", err)
 	}
-	key, known := keys[env.Signatures[0].KeyID]
+	key, known := d.Keys[env.Signatures[0].KeyID]
 	if !known {
 		return st, "", fmt.Errorf("%w: signed by %s, which is no key of this ledger", ErrSignature, clip(env.Signatures[0].KeyID))
 	}
-	if len(sig) != ed25519.SignatureSize || !sign.VerifyEd25519(key, dsse.PAE(env.PayloadType, payload), sig) {
+	if len(sig) != ed25519.SignatureSize || !d.verify(key, dsse.PAE(env.PayloadType, payload), sig) {
 		return st, "", fmt.Errorf("%w: by key %s", ErrSignature, env.Signatures[0].KeyID)
 	}
 	if err := strict(payload, &st); err != nil {

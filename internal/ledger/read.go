@@ -257,6 +257,11 @@ const maxLines = 3
 // land is followed by its verification summary, which must say what follows from
 // the land; it is left out of the result.
 func DecodeFile(data []byte, keys Keys) ([]promotion.LedgerEntry, error) {
+	return Decoder{Keys: keys}.File(data)
+}
+
+// File is DecodeFile.
+func (d Decoder) File(data []byte) ([]promotion.LedgerEntry, error) {
 	if len(data) == 0 || data[len(data)-1] != '\n' {
 		return nil, malformed("the file does not end in a line feed")
 	}
@@ -267,12 +272,12 @@ func DecodeFile(data []byte, keys Keys) ([]promotion.LedgerEntry, error) {
 	entries := make([]promotion.LedgerEntry, 0, min(len(lines), 2))
 	for i, line := range lines {
 		if i == 1 && entries[0].Record.Kind == promotion.RecordLand {
-			if err := decodeSummary(line, keys, &entries[0].Record); err != nil {
+			if err := d.summary(line, &entries[0].Record); err != nil {
 				return nil, fmt.Errorf("line %d: %w", i+1, err)
 			}
 			continue
 		}
-		e, err := Decode(line, keys)
+		e, err := d.Decode(line)
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", i+1, err)
 		}

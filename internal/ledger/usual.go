@@ -9,7 +9,6 @@ import (
 	"sync"
 
 	"github.com/rungbot/rung/internal/promotion"
-	"github.com/rungbot/rung/internal/sign"
 )
 
 // The parts of a line in the one form that seal writes.
@@ -36,7 +35,7 @@ var usualReaders = sync.Pool{New: func() any { return new(usualReader) }}
 // payload is the payload of a line that is byte for byte as seal writes it and
 // whose signature holds: nearly every line. False says nothing but that open must
 // look.
-func (u *usualReader) payload(line []byte, keys Keys) ([]byte, bool) {
+func (u *usualReader) payload(line []byte, d Decoder) ([]byte, bool) {
 	rest, ok := bytes.CutPrefix(line, []byte(envelopeBegin))
 	if !ok || len(line) > maxEnvelope {
 		return nil, false
@@ -46,7 +45,7 @@ func (u *usualReader) payload(line []byte, keys Keys) ([]byte, bool) {
 		return nil, false
 	}
 	id, rest, ok := bytes.Cut(rest, []byte(envelopeSig))
-	key := keys[string(id)]
+	key := d.Keys[string(id)]
 	signed, ended := bytes.CutSuffix(rest, []byte(envelopeEnd))
 	if !ok || !ended || key == nil || plainLen(id) != len(id) || len(signed) != base64.StdEncoding.EncodedLen(ed25519.SignatureSize) || len(text)%4 != 0 {
 		return nil, false
@@ -61,7 +60,7 @@ func (u *usualReader) payload(line []byte, keys Keys) ([]byte, bool) {
 	if !usualBase64(u.message[head:head+size:cap(u.message)], text) {
 		return nil, false
 	}
-	if !usualBase64(u.signature[:], signed) || !sign.VerifyEd25519(key, u.message, u.signature[:]) {
+	if !usualBase64(u.signature[:], signed) || !d.verify(key, u.message, u.signature[:]) {
 		return nil, false
 	}
 	return u.message[head:], true
@@ -124,23 +123,23 @@ func usualSummary(payload []byte, land *promotion.Record) bool {
 	return err == nil && bytes.Equal(predicate, want)
 }
 
-// decodeUsual reads a line in its usual form. False says nothing but that the long
+// usual reads a line in its usual form. False says nothing but that the long
 // way must be gone.
-func decodeUsual(line []byte, keys Keys) (promotion.LedgerEntry, bool) {
+func (d Decoder) usual(line []byte) (promotion.LedgerEntry, bool) {
 	u, _ := usualReaders.Get().(*usualReader)
 	defer usualReaders.Put(u)
-	payload, ok := u.payload(line, keys)
+	payload, ok := u.payload(line, d)
 	if !ok {
 		return promotion.LedgerEntry{}, false
 	}
 	return u.entry(payload)
 }
 
-// summaryUsual reports whether a line is, in its usual form, the verification
+// usualSummary reports whether a line is, in its usual form, the verification
 // summary of a land.
-func summaryUsual(line []byte, keys Keys, land *promotion.Record) bool {
+func (d Decoder) usualSummary(line []byte, land *promotion.Record) bool {
 	u, _ := usualReaders.Get().(*usualReader)
 	defer usualReaders.Put(u)
-	payload, ok := u.payload(line, keys)
+	payload, ok := u.payload(line, d)
 	return ok && usualSummary(payload, land)
 }

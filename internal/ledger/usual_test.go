@@ -18,7 +18,7 @@ func TestWhatIsWrittenTakesTheShortWay(t *testing.T) {
 		if err != nil {
 			t.Fatal(name, err)
 		}
-		payload, ok := new(usualReader).payload(line, p.keys())
+		payload, ok := new(usualReader).payload(line, Decoder{Keys: p.keys()})
 		if !ok {
 			t.Errorf("%s: its envelope is not usual: %s", name, line)
 			continue
@@ -28,7 +28,7 @@ func TestWhatIsWrittenTakesTheShortWay(t *testing.T) {
 			t.Errorf("%s: its payload is not usual: %s", name, payload)
 			continue
 		}
-		st, digest, err := open(line, p.keys())
+		st, digest, err := Decoder{Keys: p.keys()}.open(line)
 		if err != nil {
 			t.Fatal(name, err)
 		}
@@ -46,7 +46,7 @@ func TestWhatIsWrittenTakesTheShortWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	land := every()["land"]
-	if payload, ok := new(usualReader).payload(vsa, p.keys()); !ok || !usualSummary(payload, &land) || usualSummary(payload[1:], &land) {
+	if payload, ok := new(usualReader).payload(vsa, Decoder{Keys: p.keys()}); !ok || !usualSummary(payload, &land) || usualSummary(payload[1:], &land) {
 		t.Error("a summary is not usual")
 	}
 }
@@ -63,7 +63,7 @@ func TestTheShortWayRefusesMoreThanTheLongOne(t *testing.T) {
 		for _, b := range []byte{'"', ' ', '\\', '=', line[i] ^ 1} {
 			changed := bytes.Clone(line)
 			changed[i] = b
-			if payload, ok := new(usualReader).payload(changed, p.keys()); ok && !bytes.Equal(changed, line) {
+			if payload, ok := new(usualReader).payload(changed, Decoder{Keys: p.keys()}); ok && !bytes.Equal(changed, line) {
 				t.Errorf("byte %d as %q is taken: %s", i, b, payload)
 			}
 		}

@@ -69,12 +69,12 @@ func vsaOf(r *promotion.Record) vsa {
 	}
 }
 
-// decodeSummary checks that a line is the signed verification summary of a land.
-func decodeSummary(line []byte, keys Keys, land *promotion.Record) error {
-	if summaryUsual(line, keys, land) {
+// summary checks that a line is the signed verification summary of a land.
+func (d Decoder) summary(line []byte, land *promotion.Record) error {
+	if d.usualSummary(line, land) {
 		return nil
 	}
-	st, _, err := open(line, keys)
+	st, _, err := d.open(line)
 	if err != nil {
 		return err
 	}
