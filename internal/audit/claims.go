@@ -170,7 +170,7 @@ func (b *baseWalk) promotionCommit(c *commit, t *ledger.Trailers, at oid) error 
 		return nil
 	}
 	for _, f := range files {
-		if !slices.ContainsFunc(changes, func(ch change) bool { return fileOf(ch) == f }) {
+		if !slices.ContainsFunc(changes, func(ch change) bool { return ch.is(f) }) {
 			mismatch(ChangeMismatch, fileWords(f), "another change of that file")
 			return nil
 		}

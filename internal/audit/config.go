@@ -15,7 +15,7 @@ const policiesDirectory = "policies"
 // configuration reads pipelines and places out of trees, each once.
 type configuration struct {
 	*objects
-	pipelines map[string]*promotion.Pipeline
+	pipelines map[configKey]*promotion.Pipeline
 	byTree    generations[oid, *promotion.Pipeline]
 	found     generations[fileKey, filePlaces]
 	// outlines are files as they stood once, with the zero blob in their key: other
@@ -23,6 +23,9 @@ type configuration struct {
 	// that have none.
 	outlines map[fileKey]*manifest.Outline
 }
+
+// configKey are what configuration is read from: rung.yaml, rung.d and the policies.
+type configKey [3]oid
 
 // filePlaces are the artifacts' places in a file, and the outline that told them;
 // nil where none did.
@@ -40,7 +43,7 @@ type fileKey struct {
 
 func newConfiguration(o *objects) *configuration {
 	return &configuration{
-		objects: o, pipelines: map[string]*promotion.Pipeline{}, byTree: newGenerations[oid, *promotion.Pipeline](512),
+		objects: o, pipelines: map[configKey]*promotion.Pipeline{}, byTree: newGenerations[oid, *promotion.Pipeline](512),
 		found: newGenerations[fileKey, filePlaces](256), outlines: map[fileKey]*manifest.Outline{},
 	}
 }
@@ -82,7 +85,7 @@ func (c *configuration) readPipeline(tree oid) (*promotion.Pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	key := root.id.String() + parts.id.String() + policies.id.String()
+	key := configKey{root.id, parts.id, policies.id}
 	if p, known := c.pipelines[key]; known {
 		return p, nil
 	}

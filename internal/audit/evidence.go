@@ -9,7 +9,7 @@ import (
 // files holds the blobs that a record names to what its commit changed.
 func (b *baseWalk) files(s step, r *recorded, changes []change) bool {
 	for _, f := range r.Record.Files {
-		if !slices.ContainsFunc(changes, func(ch change) bool { return fileOf(ch) == f }) {
+		if !slices.ContainsFunc(changes, func(ch change) bool { return ch.is(f) }) {
 			b.about(s, r.pair(), ChangeMismatch, fileWords(f), "another change of that file")
 			return false
 		}
@@ -24,22 +24,23 @@ func (b *baseWalk) foundFiles(s step, r *recorded) error {
 		if err != nil {
 			return err
 		}
-		if f != fileOf(change{path: f.Path, after: e}) {
+		if !(change{path: f.Path, after: e}).is(f) {
 			b.about(s, r.pair(), ChangeMismatch, fileWords(f), "another file")
 		}
 	}
 	return nil
 }
 
-func fileOf(ch change) promotion.RecordFile {
-	f := promotion.RecordFile{Path: ch.path}
-	if ch.before != (entry{}) {
-		f.Before = ch.before.id.hash()
+// is reports whether a change is the one that a record names.
+func (ch change) is(f promotion.RecordFile) bool {
+	named := func(e entry, h promotion.Hash) bool {
+		if e == (entry{}) {
+			return h == ""
+		}
+		id, ok := parseOID(h)
+		return ok && id == e.id
 	}
-	if ch.after != (entry{}) {
-		f.After = ch.after.id.hash()
-	}
-	return f
+	return ch.path == f.Path && named(ch.before, f.Before) && named(ch.after, f.After)
 }
 
 func fileWords(f promotion.RecordFile) string {

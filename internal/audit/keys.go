@@ -108,12 +108,12 @@ func (r *Report) Dated(commit string) (promotion.Hash, time.Time, bool) {
 	if len(commit) < 7 {
 		return "", at, false
 	}
-	for id, date := range r.dates {
-		if strings.HasPrefix(string(id), commit) {
+	for _, d := range r.dates {
+		if id := d.id.hash(); strings.HasPrefix(string(id), commit) {
 			if found != "" {
 				return "", time.Time{}, false
 			}
-			found, at = id, date
+			found, at = id, d.at
 		}
 	}
 	return found, at, found != ""
@@ -124,11 +124,9 @@ func (l *ledgerWalk) ground() {
 	r := &l.report.rotation
 	r.Repository = promotion.RecordRepository{URI: l.uri, ID: l.lineage.Repository, App: l.lineage.App}
 	r.Tip, r.Before, r.Standing = l.ids[len(l.ids)-1].hash(), l.trust.list, l.trust.standing
-	l.report.dates = make(map[promotion.Hash]time.Time, len(l.ids))
-	for i, id := range l.ids {
-		if i < len(l.dates) {
-			l.report.dates[id.hash()] = l.dates[i]
-		}
+	l.report.dates = make([]dated, 0, len(l.ids))
+	for i, at := range l.dates {
+		l.report.dates = append(l.report.dates, dated{l.ids[i], at})
 	}
 }
 

@@ -58,7 +58,7 @@ func (r *recorded) pair() promotion.Pair { return ledger.PairOf(r.Record) }
 // recordFile is a record file as it stands. entries is nil where it could not
 // be read.
 type recordFile struct {
-	blob    oid
+	blob    promotion.Hash
 	data    []byte
 	entries []*recorded
 }
@@ -87,14 +87,16 @@ type ledgerWalk struct {
 	// past is what stands before the checkpoint that the walk began at, which is
 	// then the first of ids; nil where everything is walked.
 	past  *earlier
-	ids   []oid       // oldest first
-	index map[oid]int // of ids
-	bases []oid       // Promotion-Base of each; zero where there is none
+	ids   []oid          // oldest first
+	index map[oid]int    // of ids
+	began promotion.Hash // the first of the ledger
+	bases []oid          // Promotion-Base of each; zero where there is none
 
 	keyring
 	trust   trust // in force
 	lineage lineage
 	files   map[string]*recordFile
+	spare   [][]byte // of files that were replaced
 	// statements are the records so far that others may cite; followed says which
 	// record follows another, by path and statement.
 	statements map[string]*recorded
@@ -190,7 +192,7 @@ func (l *ledgerWalk) follow(ctx context.Context, from int) error {
 	}
 	l.aside = aside{}
 	if l.past == nil { // what only later records would ask for
-		l.statements, l.followed, l.words = nil, nil, nil
+		l.statements, l.followed, l.words, l.spare = nil, nil, nil, nil
 	}
 	l.revoked()
 	l.report.Trust = l.trustState()
@@ -346,12 +348,12 @@ func (s *ledgerStep) identity() {
 
 // records reads a record file that was written or replaced.
 func (s *ledgerStep) records(ch change) error {
-	data, err := s.read(ch.after.id, kindBlob)
+	old := s.stands(ch.path)
+	data, err := s.look(ch.after.id, kindBlob)
 	if err != nil {
 		return err
 	}
-	old := s.stands(ch.path)
-	file := &recordFile{blob: ch.after.id, data: data}
+	file := &recordFile{blob: ch.after.id.hash(), data: s.own(data)}
 	s.changed[ch.path] = file
 	decoder := ledger.Decoder{Keys: s.keysToRead(), Verify: s.signatures.plain}
 	entries, read := decodeBehind(old, data, decoder)
@@ -376,7 +378,7 @@ func (s *ledgerStep) records(ch change) error {
 	}
 	s.lineKeys(ch.path, newSigners(data, old, kept))
 	for _, e := range entries[kept:] {
-		e.Blob = ch.after.id.hash()
+		e.Blob = file.blob
 		r := &recorded{LedgerEntry: e, path: s.words.word(ch.path), at: s.i, commit: s.c.id}
 		file.entries = append(file.entries, r)
 		s.added = append(s.added, r)
@@ -422,12 +424,10 @@ func (s *ledgerStep) dropped() {
 // commitTo makes the step's records part of the past.
 func (s *ledgerStep) commitTo() {
 	for path, f := range s.changed {
-		s.slim(s.files[path], f)
-		s.files[path] = f
+		s.replace(path, f)
 	}
 	for _, path := range s.removed {
-		s.slim(s.files[path], nil)
-		s.files[path] = nil
+		s.replace(path, nil)
 	}
 	for _, r := range s.added {
 		s.keep(r)
@@ -437,6 +437,25 @@ func (s *ledgerStep) commitTo() {
 		s.enforce(s.trust, s.i)
 	}
 	s.report.Commits++
+}
+
+// replace puts a record file in the place of what stood there.
+func (s *ledgerStep) replace(path string, f *recordFile) {
+	old := s.files[path]
+	s.slim(old, f)
+	if old != nil && s.past == nil { // the past's may be read again
+		s.spare, old.data = append(s.spare, old.data), nil
+	}
+	s.files[path] = f
+}
+
+// own is a copy of a record file's bytes, in memory that a replaced one left.
+func (l *ledgerWalk) own(data []byte) []byte {
+	var room []byte
+	if last := len(l.spare) - 1; last >= 0 {
+		room, l.spare = l.spare[last], l.spare[:last]
+	}
+	return append(room[:0], data...)
 }
 
 // keep remembers what later records and the base branch are held to.

@@ -220,15 +220,15 @@ func (c *commit) signature() string {
 	return c.armour
 }
 
-// payload is the commit without its signature: what was signed.
-func (c *commit) payload() []byte {
-	return append([]byte(c.text[:c.unsignedTo]), c.text[c.signedFrom:]...)
+// payload appends the commit without its signature: what was signed.
+func (c *commit) payload(into []byte) []byte {
+	return append(append(into, c.text[:c.unsignedTo]...), c.text[c.signedFrom:]...)
 }
 
 // verify checks the commit's signature by a key, once.
 func (c *commit) verify(key sign.PublicKey) error {
 	if c.checked == nil || c.checked.key != key {
-		c.checked = &checkedSignature{key, c.by.ssh(c.payload(), c.signature(), key)}
+		c.checked = &checkedSignature{key, c.by.commit(c, key)}
 	}
 	return c.checked.err
 }

@@ -170,14 +170,14 @@ func (p *earlier) file(l *ledgerWalk, path string, blob oid) *recordFile {
 		p.fail(l, err)
 		return nil
 	}
-	f := &recordFile{blob: blob, data: data}
+	f := &recordFile{blob: blob.hash(), data: data}
 	entries, problem := decodeRecords(data, ledger.Decoder{Keys: l.readable, Verify: l.signatures.plain})
 	if problem != nil {
 		p.fail(l, errors.New(problem.Found))
 		return nil
 	}
 	for n, e := range entries {
-		e.Blob = blob.hash()
+		e.Blob = f.blob
 		f.entries = append(f.entries, &recorded{LedgerEntry: e, path: path, commit: p.tip.id})
 		if n > 0 && e.Record.Kind == promotion.RecordSettle {
 			f.entries[0].outcome = e.Record.Outcome
@@ -306,5 +306,8 @@ func (l *ledgerWalk) first() promotion.Hash {
 	if l.past != nil {
 		return l.past.checkpoint.First
 	}
-	return l.ids[0].hash()
+	if l.began == "" {
+		l.began = l.ids[0].hash()
+	}
+	return l.began
 }

@@ -89,7 +89,7 @@ func unsignedCommit(raw string) string {
 	if err != nil {
 		panic(err)
 	}
-	return string(c.payload())
+	return string(c.payload(nil))
 }
 
 // signed puts a signature into a raw commit.

@@ -101,7 +101,7 @@ func (s *ledgerStep) chained(r *recorded, behind bool) bool {
 	case there && old.entries == nil:
 		return true // what stood there could not be read, and was said
 	case there:
-		if link == nil || link.Statement != old.newest().Statement || link.Blob != old.blob.hash() {
+		if link == nil || link.Statement != old.newest().Statement || link.Blob != old.blob {
 			s.say(r, s.breakOrFork(r), "previous "+old.newest().Statement, linkWords(link))
 			return false
 		}
@@ -129,7 +129,7 @@ func (s *ledgerStep) followsLive(r *recorded) bool {
 		if newest == nil {
 			continue
 		}
-		if link != nil && link.Statement == newest.Statement && link.Blob == f.blob.hash() {
+		if link != nil && link.Statement == newest.Statement && link.Blob == f.blob {
 			return true
 		}
 		expected = "previous " + newest.Statement

@@ -259,7 +259,13 @@ type Report struct {
 
 	strict   bool
 	rotation ledger.Rotation
-	dates    map[promotion.Hash]time.Time
+	dates    []dated
+}
+
+// dated is a ledger commit with the committer's date.
+type dated struct {
+	id oid
+	at time.Time
 }
 
 // ExitCode is 0 when everything holds, 1 when something was tampered with (or,

@@ -177,10 +177,16 @@ func (r *repository) truncated() (string, error) {
 // read returns an object whose bytes are hashed again. They must not be written
 // to, and those of a commit or tree are to be taken apart before another is read.
 func (r *repository) read(id oid, want kind) ([]byte, error) {
-	how := useNow
 	if want == kindBlob {
-		how = useKeep
+		return r.readTo(useKeep, id, want)
 	}
+	return r.readTo(useNow, id, want)
+}
+
+// look is read of what is looked at before another object is read.
+func (r *repository) look(id oid, want kind) ([]byte, error) { return r.readTo(useNow, id, want) }
+
+func (r *repository) readTo(how use, id oid, want kind) ([]byte, error) {
 	got, data, err := r.object(id, how)
 	if err != nil {
 		return nil, err

@@ -30,13 +30,14 @@ type keyring struct {
 	// signed says which ledger commits a key signed, or put a record in, by its
 	// fingerprint; dates are the commits' effective times.
 	signed map[string][]int
+	prints map[sign.PublicKey]string
 	dates  []time.Time
 	// rotations are the statements that held.
 	rotations []TrustChange
 }
 
 func newKeyring() keyring {
-	return keyring{readable: ledger.Keys{}, signed: map[string][]int{}}
+	return keyring{readable: ledger.Keys{}, signed: map[string][]int{}, prints: map[sign.PublicKey]string{}}
 }
 
 // enforce puts a list in force behind a ledger commit.
@@ -57,6 +58,14 @@ func (k *keyring) listsAt(i int) []trust {
 		}
 	}
 	return found
+}
+
+// print is a key's fingerprint.
+func (k *keyring) print(key sign.PublicKey) string {
+	if _, known := k.prints[key]; !known {
+		k.prints[key] = key.Fingerprint()
+	}
+	return k.prints[key]
 }
 
 // used remembers that a key signed ledger commit i, or a record in it.
@@ -278,7 +287,7 @@ func (s *ledgerStep) signed() {
 		s.find(Finding{Code: code, Object: s.c.id.String(), Expected: "signed by a key of the trust list before it", Found: found})
 	}
 	if code == "" {
-		s.used(signer.Fingerprint(), s.i)
+		s.used(s.print(signer), s.i)
 	}
 	if (code == "" || code == KeyNotValid) && s.c.committed().Before(s.issued) {
 		s.find(Finding{

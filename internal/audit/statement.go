@@ -17,12 +17,13 @@ const maxRecordFile = 1 << 20
 // decodeRecords reads a record file: every line canonical and signed, a land
 // followed by its verification summary. The Finding has only code and words.
 func decodeRecords(data []byte, d ledger.Decoder) ([]promotion.LedgerEntry, *Finding) {
-	if len(data) > maxRecordFile || bytes.Count(data, []byte("\n")) > 16 {
+	lines := bytes.Count(data, []byte("\n")) // each ends in one, or it is an error
+	if len(data) > maxRecordFile || lines > 16 {
 		return nil, &Finding{Code: StmtNonCanonical, Expected: "a few records", Found: fmt.Sprintf("%d bytes", len(data))}
 	}
-	lines := bytes.Split(bytes.TrimSuffix(data, []byte("\n")), []byte("\n"))
 	entries, err := d.File(data)
 	if err != nil {
+		lines := bytes.Split(bytes.TrimSuffix(data, []byte("\n")), []byte("\n"))
 		for _, line := range lines {
 			if f := peek(line).hostile(); f != nil {
 				return nil, f
@@ -36,8 +37,8 @@ func decodeRecords(data []byte, d ledger.Decoder) ([]promotion.LedgerEntry, *Fin
 		}
 	}
 	land := len(entries) > 0 && entries[0].Record.Kind == promotion.RecordLand
-	if summaries := len(lines) - len(entries); land != (summaries == 1) {
-		return nil, &Finding{Code: VSAMismatch, Expected: "a verification summary behind a land, and only there", Found: fmt.Sprintf("%d records in %d lines", len(entries), len(lines))}
+	if summaries := lines - len(entries); land != (summaries == 1) {
+		return nil, &Finding{Code: VSAMismatch, Expected: "a verification summary behind a land, and only there", Found: fmt.Sprintf("%d records in %d lines", len(entries), lines)}
 	}
 	return entries, nil
 }

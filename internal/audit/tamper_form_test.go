@@ -31,7 +31,7 @@ var _ = tampering(scene{grow: (*world).tell, attacks: []attack{
 		w.amend(ledgerRef, nil, func(raw string) string {
 			c, err := parseCommit(oid{}, []byte(raw))
 			w.ok(err)
-			return signedCommit(string(c.payload()), stuffed(c.signature()))
+			return signedCommit(string(c.payload(nil)), stuffed(c.signature()))
 		})
 		w.stockGood(ledgerRef)
 	}},
@@ -39,7 +39,7 @@ var _ = tampering(scene{grow: (*world).tell, attacks: []attack{
 		w.amend(ledgerRef, nil, func(raw string) string {
 			c, err := parseCommit(oid{}, []byte(raw))
 			w.ok(err)
-			return signedCommit(string(c.payload()), c.signature()+"\n\n")
+			return signedCommit(string(c.payload(nil)), c.signature()+"\n\n")
 		})
 	}},
 	{20, "statement byte changed in its summary", "STMT_SIGNATURE", 1, func(w *world) {

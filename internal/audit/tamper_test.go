@@ -117,7 +117,7 @@ var _ = tampering(scene{grow: (*world).tell, attacks: []attack{
 		w.amend(ledgerRef, nil, func(raw string) string {
 			c, err := parseCommit(oid{}, []byte(raw))
 			w.ok(err)
-			return signedCommit(string(c.payload()), rearmoured(c.signature(), 60))
+			return signedCommit(string(c.payload(nil)), rearmoured(c.signature(), 60))
 		})
 		w.stockGood(ledgerRef)
 	}},

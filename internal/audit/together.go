@@ -23,6 +23,7 @@ type signatures struct {
 	batch *sign.Batch // nil: each by itself
 	// added counts those that were not asked for yet, many is when to ask.
 	added, many int
+	payload     []byte // room for what a commit's signature is made over
 	// wrong is true once a check failed.
 	wrong bool
 	// waiting are entries that the caller is told of when the signatures before them
@@ -55,13 +56,14 @@ func (s *signatures) plain(key ed25519.PublicKey, message, signature []byte) boo
 	return s.batch.Add(key, message, signature)
 }
 
-// ssh checks an armoured signature as sign.Verify does.
-func (s *signatures) ssh(message []byte, armoured string, key sign.PublicKey) error {
+// commit checks a commit's signature as sign.Verify does.
+func (s *signatures) commit(c *commit, key sign.PublicKey) error {
 	if s == nil || s.batch == nil {
-		return sign.Verify(message, armoured, key)
+		return sign.Verify(c.payload(nil), c.signature(), key)
 	}
 	s.added++
-	return s.batch.AddSSH(message, armoured, key)
+	s.payload = c.payload(s.payload[:0])
+	return s.batch.AddSSH(s.payload, c.signature(), key)
 }
 
 // settle checks what was collected, and tells what waited for it. It returns false
