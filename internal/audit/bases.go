@@ -22,9 +22,12 @@ type baseAt struct {
 	from, to int32
 }
 
-// basesBytes is how much each half holds. An entry of more than an eighth of it is not
-// kept.
-const basesBytes = 4 << 20
+// basesBytes is how much each half holds, and basesCount how many entries. One of more
+// than an eighth of those bytes is not kept.
+const (
+	basesBytes = 8 << 20
+	basesCount = 32 << 10
+)
 
 // entryBase is an unpacked entry. Its bytes stay what they are until the next object
 // is read.
@@ -47,7 +50,7 @@ func (b *bases) room(size int) []byte {
 	if size > basesBytes/8 {
 		return make([]byte, size)
 	}
-	if b.young.at == nil || size > cap(b.young.memory)-len(b.young.memory) {
+	if b.young.at == nil || len(b.young.at) >= basesCount || size > cap(b.young.memory)-len(b.young.memory) {
 		b.old, b.young = b.young, b.old
 		if clear(b.young.at); b.young.at == nil {
 			b.young = basesHalf{make([]byte, 0, basesBytes), map[uint64]baseAt{}}

@@ -16,10 +16,10 @@ func TestBasesKeepWhatWasPut(t *testing.T) {
 	var b bases
 	var base entryBase
 	var of, found uint64
-	for n := range 8000 {
+	for n := range 12_000 {
 		key := uint64(n)
 		if random.IntN(2) == 0 {
-			key -= min(key, random.Uint64N(1500))
+			key -= min(key, random.Uint64N(3000))
 		}
 		e, ok := b.get(key)
 		if !ok {
@@ -43,6 +43,20 @@ func TestBasesKeepWhatWasPut(t *testing.T) {
 	}
 	if held := len(b.young.memory) + len(b.old.memory); found < 1000 || held > 2*basesBytes {
 		t.Errorf("%d were found, %d bytes are held", found, held)
+	}
+}
+
+// What is small, or nothing at all, does not fill the memory; its number is bounded.
+func TestBasesAreBounded(t *testing.T) {
+	var b bases
+	for key := range uint64(3 * basesCount) {
+		b.put(key, entryBase{packBlob, b.room(0)})
+	}
+	if n := len(b.young.at) + len(b.old.at); n > 2*basesCount {
+		t.Errorf("%d entries are kept", n)
+	}
+	if _, ok := b.get(3*basesCount - 1); !ok {
+		t.Error("the last one is not kept")
 	}
 }
 
