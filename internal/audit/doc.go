@@ -13,6 +13,9 @@
 // segment between the ledger's successive Promotion-Base values: each change of
 // an artifact's places needs the land or adopt record that says just that.
 //
+// Signatures are checked many together, and each is taken to hold meanwhile; where one
+// does not, the walk begins again with each checked in its place (signatures).
+//
 // Invariants: what could not be judged is a finding and never counts as sound;
 // a finding never stops the walk unless nothing behind it can be judged. The
 // same clone gives the same Report.
