@@ -57,7 +57,10 @@ type subject struct {
 // sha256 of its payload ("sha256:…"), which is how other records cite it. Times
 // are cut to whole seconds, UTC.
 func Encode(r promotion.Record, s Signer) (line []byte, digest string, err error) {
-	r = normalise(r)
+	r, err = readable(r)
+	if err != nil {
+		return nil, "", err
+	}
 	predicate, err := marshal(r)
 	if err != nil {
 		return nil, "", err
@@ -331,6 +334,20 @@ func normalise(r promotion.Record) promotion.Record {
 		r.Window = &c
 	}
 	return r
+}
+
+// readable is a record, normalised, as it is read back: bytes that are no UTF-8 are
+// replaced. JSON can't hold them, and what is written for them is read as something
+// that is written otherwise, which no reader takes for canonical.
+func readable(r promotion.Record) (promotion.Record, error) {
+	r = normalise(r)
+	text, err := marshal(r)
+	if err != nil || !bytes.Contains(text, []byte(`\ufffd`)) {
+		return r, err
+	}
+	var read promotion.Record
+	err = json.Unmarshal(text, &read)
+	return normalise(read), err
 }
 
 // each copies a list with one applied to each element; an empty list is nil.

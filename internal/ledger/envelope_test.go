@@ -95,6 +95,36 @@ func TestWhatIsEncodedIsDecoded(t *testing.T) {
 	}
 }
 
+// TestTextThatIsNoUTF8: whatever stands in a record, it can be read back.
+func TestTextThatIsNoUTF8(t *testing.T) {
+	p := newPen(t)
+	for name, r := range every() {
+		r.Reason, r.Builder.Version, r.Policies = "a\xff\xfe b \\ufffd \ufffd", "1\xc3", []promotion.RecordPolicy{{Path: "policies/\xe2\x82.yaml", Digest: "sha256:\xff"}}
+		line, _, err := Encode(r, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := Decode(line, p.keys())
+		if err != nil || !strings.HasPrefix(e.Record.Reason, "a\ufffd\ufffd b ") {
+			t.Errorf("%s: %v, %q", name, err, e.Record.Reason)
+		}
+		if r.Kind != promotion.RecordLand {
+			continue
+		}
+		read, err := readable(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		vsa, err := summary(read, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := DecodeFile([]byte(string(line)+"\n"+string(vsa)+"\n"), p.keys()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func payloadOf(t testing.TB, line []byte) []byte {
 	t.Helper()
 	var env envelope
