@@ -229,7 +229,8 @@ type change struct {
 // id is the empty tree; equal subtrees are not read.
 func (o *objects) diff(before, after oid) ([]change, error) {
 	var changes []change
-	if err := o.compare("", entry{mode: modeTree, id: before}, entry{mode: modeTree, id: after}, 0, &changes); err != nil {
+	var room [256]byte
+	if err := o.compare(room[:0], entry{mode: modeTree, id: before}, entry{mode: modeTree, id: after}, 0, &changes); err != nil {
 		return nil, err
 	}
 	slices.SortFunc(changes, func(a, b change) int { return strings.Compare(a.path, b.path) })
@@ -277,8 +278,8 @@ func (o *objects) inside(tree oid, env *promotion.EnvironmentSpec) ([]change, er
 	return found, enter("", tree, 0)
 }
 
-// compare compares what stands at one path.
-func (o *objects) compare(path string, before, after entry, depth int, into *[]change) error {
+// compare compares what stands at one path, which may be written on behind its end.
+func (o *objects) compare(path []byte, before, after entry, depth int, into *[]change) error {
 	if before.mode == after.mode && before.id == after.id {
 		return nil
 	}
@@ -286,7 +287,7 @@ func (o *objects) compare(path string, before, after entry, depth int, into *[]c
 		return &objectError{ObjectUnreadable, after.id, fmt.Sprintf("more than %d directories deep", maxDepth)}
 	}
 	var was, is []entry
-	c := change{path: path}
+	var c change
 	var err error
 	if before.mode == modeTree {
 		if was, err = o.tree(before.id); err != nil {
@@ -303,22 +304,23 @@ func (o *objects) compare(path string, before, after entry, depth int, into *[]c
 		c.after = after
 	}
 	if c.before != (entry{}) || c.after != (entry{}) {
+		c.path = string(path)
 		*into = append(*into, c)
 	}
 	return o.entries(path, was, is, depth, into)
 }
 
 // entries compares two directories by name.
-func (o *objects) entries(path string, was, is []entry, depth int, into *[]change) error {
-	if path != "" {
-		path += "/"
+func (o *objects) entries(path []byte, was, is []entry, depth int, into *[]change) error {
+	if len(path) > 0 {
+		path = append(path, '/')
 	}
 	if sameNames(was, is) {
 		for i := range is {
 			if was[i].mode == is[i].mode && was[i].id == is[i].id {
 				continue
 			}
-			if err := o.compare(path+is[i].name, was[i], is[i], depth+1, into); err != nil {
+			if err := o.compare(append(path, is[i].name...), was[i], is[i], depth+1, into); err != nil {
 				return err
 			}
 		}
@@ -337,7 +339,7 @@ func (o *objects) entries(path string, was, is []entry, depth int, into *[]chang
 				continue
 			}
 		}
-		if err := o.compare(path+cmp.Or(before.name, after.name), before, after, depth+1, into); err != nil {
+		if err := o.compare(append(path, cmp.Or(before.name, after.name)...), before, after, depth+1, into); err != nil {
 			return err
 		}
 	}

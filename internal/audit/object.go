@@ -29,11 +29,15 @@ type commit struct {
 	// text is the whole object, unsignedTo and signedFrom where that header lies.
 	text                   string
 	unsignedTo, signedFrom int
-	// by checks its signature, and checked is what that gave.
-	by      *signatures
-	checked *checkedSignature
-	// parsed is what its message's trailers are.
-	parsed *parsedTrailers
+	// by checks its signature; checkedBy is the key for which it did, and checked
+	// what that gave.
+	by        *signatures
+	checkedBy sign.PublicKey
+	checked   error
+	// parsed says that the message's trailers were read: found, or why there are none.
+	parsed  bool
+	found   *ledger.Trailers
+	grammar error
 	// odd is the first thing that the strict grammar refuses.
 	odd string
 }
@@ -200,18 +204,6 @@ func (c *commit) take(rest []header) (odd string) {
 	return odd
 }
 
-// checkedSignature is a key with what verifying a commit's signature by it gave.
-type checkedSignature struct {
-	key sign.PublicKey
-	err error
-}
-
-// parsedTrailers are a commit's trailers, or why there are none.
-type parsedTrailers struct {
-	trailers *ledger.Trailers
-	err      error
-}
-
 // signature is the one gpgsig header, unfolded; empty where there is none or several.
 func (c *commit) signature() string {
 	if c.armour == "" && c.signatures == 1 {
@@ -227,19 +219,19 @@ func (c *commit) payload(into []byte) []byte {
 
 // verify checks the commit's signature by a key, once.
 func (c *commit) verify(key sign.PublicKey) error {
-	if c.checked == nil || c.checked.key != key {
-		c.checked = &checkedSignature{key, c.by.commit(c, key)}
+	if key.IsZero() || c.checkedBy != key {
+		c.checkedBy, c.checked = key, c.by.commit(c, key)
 	}
-	return c.checked.err
+	return c.checked
 }
 
 // trailers are the commit's trailers, nil where it has none.
 func (c *commit) trailers() (*ledger.Trailers, error) {
-	if c.parsed == nil {
-		t, err := ledger.ParseTrailers(c.message)
-		c.parsed = &parsedTrailers{t, err}
+	if !c.parsed {
+		c.found, c.grammar = ledger.ParseTrailers(c.message)
+		c.parsed = true
 	}
-	return c.parsed.trailers, c.parsed.err
+	return c.found, c.grammar
 }
 
 // committed is the committer's time; zero where it doesn't parse.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/bits"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,6 +38,10 @@ type pack struct {
 	// checksums, offsets, offsets of 64 bits.
 	index []byte
 	count int
+	// starts are where the names begin whose first bits, without shift lower ones of
+	// 64, are a number: one more than there are such numbers.
+	starts []uint32
+	shift  int
 
 	chunks map[int64][]byte
 	order  []int64 // of chunks, oldest first
@@ -123,7 +128,7 @@ func (p *pack) load(name string) error {
 		return errors.New("its length is not what its fan-out says")
 	}
 	p.count = before
-	return nil
+	return p.arrange()
 }
 
 // fan is the number of objects whose first byte is at most i.
@@ -131,26 +136,55 @@ func (p *pack) fan(i int) int {
 	return int(binary.BigEndian.Uint32(p.index[8+4*i:]))
 }
 
+// arrange holds the names to the fan-out and to their order, and notes where those
+// begin that begin with the same bits: so many that there are few of each.
+func (p *pack) arrange() error {
+	names := p.names()
+	prefix := max(8, bits.Len(uint(p.count))-2) //nolint:gosec // not negative
+	p.shift = 64 - prefix
+	p.starts = make([]uint32, 1<<prefix+1)
+	next := 0
+	var before uint64
+	for i := range p.count {
+		name := names[20*i : 20*i+20]
+		first := binary.BigEndian.Uint64(name)
+		if first < before || i > 0 && first == before && bytes.Compare(names[20*i-20:20*i], name) >= 0 {
+			return errors.New("its names are not in order")
+		}
+		if b := int(name[0]); i >= p.fan(b) || b > 0 && i < p.fan(b-1) {
+			return errors.New("its fan-out is not that of its names")
+		}
+		for before = first; next <= int(first>>p.shift); next++ { //nolint:gosec // prefix bits
+			p.starts[next] = uint32(i) //nolint:gosec // below maxIndex
+		}
+	}
+	for ; next < len(p.starts); next++ {
+		p.starts[next] = uint32(p.count) //nolint:gosec // below maxIndex
+	}
+	return nil
+}
+
+// names are the names of the index, in order.
+func (p *pack) names() []byte { return p.index[8+1024:] }
+
 // find is the offset of an object.
 func (p *pack) find(id oid) (int64, bool) {
 	if p.broken != nil {
 		return 0, false
 	}
-	from, to := 0, p.fan(int(id[0]))
-	if id[0] > 0 {
-		from = p.fan(int(id[0]) - 1)
-	}
-	names := p.index[8+1024:]
-	first := binary.BigEndian.Uint64(id[:])
-	i, near := around(names, from, to, &id)
-	for i < near {
-		if middle := (i + near) / 2; precedes(names, middle, first, &id) {
+	names, first := p.names(), binary.BigEndian.Uint64(id[:])
+	at := first >> p.shift
+	i, end := int(p.starts[at]), int(p.starts[at+1])
+	for to := end; i < to; {
+		middle := (i + to) / 2
+		n := binary.BigEndian.Uint64(names[20*middle:])
+		if n < first || n == first && bytes.Compare(names[20*middle:20*middle+20], id[:]) < 0 {
 			i = middle + 1
 		} else {
-			near = middle
+			to = middle
 		}
 	}
-	if i >= to || !bytes.Equal(names[20*i:20*i+20], id[:]) {
+	if i >= end || !bytes.Equal(names[20*i:20*i+20], id[:]) {
 		return 0, false
 	}
 	offsets := p.index[8+1024+24*p.count:]
@@ -163,30 +197,6 @@ func (p *pack) find(id oid) (int64, bool) {
 		return -1, true
 	}
 	return int64(binary.BigEndian.Uint64(large[8*i:])), true //nolint:gosec // a negative one is refused when it is read
-}
-
-// precedes reports whether the i-th name stands before an id, which begins with first.
-func precedes(names []byte, i int, first uint64, id *oid) bool {
-	n := binary.BigEndian.Uint64(names[20*i:])
-	return n < first || n == first && precedesWhole(names[20*i:], id)
-}
-
-// precedesWhole is precedes for a name that begins alike.
-func precedesWhole(name []byte, id *oid) bool { return bytes.Compare(name[:20], id[:]) < 0 }
-
-// around narrows where a name may stand among sorted ones: names are hashes, so that
-// it is near to where its first bytes say.
-func around(names []byte, from, to int, id *oid) (low, high int) {
-	first := binary.BigEndian.Uint64(id[:])
-	guess := from + int(first<<8>>32*uint64(to-from)>>32) //nolint:gosec // below to
-	low, high = guess, guess
-	for step := 8; low > from && !precedes(names, low-1, first, id); step *= 2 {
-		low = max(from, low-step)
-	}
-	for step := 8; high < to && precedes(names, high, first, id); step *= 2 {
-		high = min(to, high+step)
-	}
-	return low, high
 }
 
 // from is some of the pack's bytes from an offset on, at least n unless the pack

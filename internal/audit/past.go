@@ -218,6 +218,9 @@ func (l *ledgerWalk) cites(statement string, paths ...string) *recorded {
 func (l *ledgerWalk) citesPair(statement string, pairs ...promotion.Pair) *recorded {
 	var paths []string
 	for _, p := range pairs {
+		if l.past == nil {
+			break // all are at hand
+		}
 		paths = append(paths, ledger.LivePath(p), ledger.OpenPath(p))
 	}
 	return l.cites(statement, paths...)

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"slices"
+	"iter"
 	"time"
 
 	"github.com/rungbot/rung/internal/ledger"
@@ -49,15 +49,15 @@ func (k *keyring) enforce(t trust, from int) {
 }
 
 // listsAt are the lists that a commit made together with ledger commit i may be
-// judged by: the one before it, and the one that it carried.
-func (k *keyring) listsAt(i int) []trust {
-	var found []trust
-	for n, t := range k.lists {
-		if k.from[n] <= i && (n+1 == len(k.lists) || k.from[n+1] >= i) {
-			found = append(found, t)
+// judged by, the newest first: the one that it carried, and the one before it.
+func (k *keyring) listsAt(i int) iter.Seq[*trust] {
+	return func(yield func(*trust) bool) {
+		for n := len(k.lists) - 1; n >= 0; n-- {
+			if k.from[n] <= i && (n+1 == len(k.lists) || k.from[n+1] >= i) && !yield(&k.lists[n]) {
+				return
+			}
 		}
 	}
-	return found
 }
 
 // print is a key's fingerprint.
@@ -356,7 +356,7 @@ func (l *ledgerWalk) beside(c *commit) (Code, string, sign.PublicKey) {
 	var code Code
 	var found string
 	var signer sign.PublicKey
-	for _, t := range slices.Backward(l.listsAt(i)) {
+	for t := range l.listsAt(i) {
 		if code, found, signer = t.judge(c, l.dates[i]); code == "" {
 			break
 		}
