@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -295,6 +296,52 @@ func TestTheShortWayOfASummary(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestPlainLen holds it to the rule that it is made of, for every byte behind and
+// before plain ones of every kind, at every place of a text of some words.
+func TestPlainLen(t *testing.T) {
+	plain := func(c byte) bool { return c >= ' ' && c <= '~' && c != '"' && c != '\\' }
+	check := func(text []byte) {
+		want := slices.IndexFunc(text, func(c byte) bool { return !plain(c) })
+		if want < 0 {
+			want = len(text)
+		}
+		if got, same := plainLen(text), plainLen(string(text)); got != want || same != want {
+			t.Fatalf("%q: %d and %d bytes, want %d", text, got, same, want)
+		}
+	}
+	for fill := range 256 {
+		for size := range 26 {
+			text := bytes.Repeat([]byte{byte(fill)}, size)
+			check(text)
+			for at := range text {
+				for c := range 256 {
+					text[at] = byte(c)
+					check(text)
+				}
+				text[at] = byte(fill)
+			}
+		}
+	}
+	for before := range 256 { // what one byte carries to the next
+		for c := range 256 {
+			check([]byte{'a', byte(before), byte(c), 'a', 'a', 'a', byte(before), byte(c)})
+		}
+	}
+}
+
+func BenchmarkPlainLen(b *testing.B) {
+	for _, n := range []int{4, 12, 30, 71} {
+		text := strings.Repeat("a", n) + `","statement":"sha256:`
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			for b.Loop() {
+				if plainLen(text) != n {
+					b.Fatal(n)
+				}
+			}
+		})
 	}
 }
 
