@@ -34,8 +34,9 @@ func parseRecord(text string, into *promotion.Record) bool {
 
 var recordPlan = sync.OnceValue(func() plan { return planOf(reflect.TypeFor[promotion.Record]()) })
 
-// plan reads a value of one type.
-type plan func(*canonicalParser, reflect.Value)
+// plan reads a value of one type, into one that is zero, and reports whether it is
+// zero still.
+type plan func(*canonicalParser, reflect.Value) (zero bool)
 
 // canonicalParser is at one byte of a text.
 type canonicalParser struct {
@@ -174,10 +175,12 @@ type zeroer interface{ IsZero() bool }
 // planOf makes a type's plan. Types refer to themselves nowhere in a record.
 func planOf(t reflect.Type) plan {
 	if t == timeType {
-		return func(p *canonicalParser, v reflect.Value) {
-			if t, ok := v.Addr().Interface().(*time.Time); ok {
+		return func(p *canonicalParser, v reflect.Value) bool {
+			t, ok := v.Addr().Interface().(*time.Time)
+			if ok {
 				p.instant(t)
 			}
+			return ok && t.IsZero()
 		}
 	}
 	if slices.ContainsFunc(ownForms, reflect.PointerTo(t).Implements) {
@@ -185,20 +188,31 @@ func planOf(t reflect.Type) plan {
 	}
 	switch t.Kind() {
 	case reflect.String:
-		return func(p *canonicalParser, v reflect.Value) { v.SetString(p.string()) }
+		return func(p *canonicalParser, v reflect.Value) bool {
+			text := p.string()
+			v.SetString(text)
+			return text == ""
+		}
 	case reflect.Bool:
-		return func(p *canonicalParser, v reflect.Value) {
-			if v.SetBool(p.take("true")); !v.Bool() && !p.take("false") {
+		return func(p *canonicalParser, v reflect.Value) bool {
+			yes := p.take("true")
+			if v.SetBool(yes); !yes && !p.take("false") {
 				p.fail()
 			}
+			return !yes
 		}
 	case reflect.Int, reflect.Int64:
-		return func(p *canonicalParser, v reflect.Value) { v.SetInt(p.number(t.Bits())) }
+		return func(p *canonicalParser, v reflect.Value) bool {
+			n := p.number(t.Bits())
+			v.SetInt(n)
+			return n == 0
+		}
 	case reflect.Pointer:
 		inner := planOf(t.Elem())
-		return func(p *canonicalParser, v reflect.Value) {
+		return func(p *canonicalParser, v reflect.Value) bool {
 			v.Set(reflect.New(t.Elem()))
 			inner(p, v.Elem())
+			return false
 		}
 	case reflect.Slice:
 		return listPlan(planOf(t.Elem()))
@@ -208,10 +222,13 @@ func planOf(t reflect.Type) plan {
 	return refuse
 }
 
-func refuse(p *canonicalParser, _ reflect.Value) { p.fail() }
+func refuse(p *canonicalParser, _ reflect.Value) bool {
+	p.fail()
+	return false
+}
 
 func listPlan(inner plan) plan {
-	return func(p *canonicalParser, v reflect.Value) {
+	return func(p *canonicalParser, v reflect.Value) bool {
 		p.need('[')
 		for n := 0; !p.failed; n++ {
 			if n == v.Cap() {
@@ -220,10 +237,11 @@ func listPlan(inner plan) plan {
 			v.SetLen(n + 1)
 			inner(p, v.Index(n))
 			if p.take("]") {
-				return
+				break
 			}
 			p.need(',')
 		}
+		return false
 	}
 }
 
@@ -237,12 +255,13 @@ type plannedField struct {
 	optional, asks bool
 }
 
-func (f *plannedField) empty(v reflect.Value) bool {
+// empty reports whether a field that was read is left out when it is written.
+func (f *plannedField) empty(v reflect.Value, zero bool) bool {
 	if f.asks {
 		z, ok := v.Addr().Interface().(zeroer)
 		return ok && z.IsZero()
 	}
-	return v.IsZero()
+	return zero && f.optional
 }
 
 func structPlan(t reflect.Type) plan {
@@ -250,8 +269,9 @@ func structPlan(t reflect.Type) plan {
 	if !ok {
 		return refuse
 	}
-	return func(p *canonicalParser, v reflect.Value) {
+	return func(p *canonicalParser, v reflect.Value) bool {
 		p.need('{')
+		allZero := true
 		comma := 1 // the first key has none
 		for i := range fields {
 			f := &fields[i]
@@ -266,11 +286,14 @@ func structPlan(t reflect.Type) plan {
 			for _, i := range f.index[1:] {
 				into = into.Field(i)
 			}
-			if f.read(p, into); f.optional && f.empty(into) {
+			zero := f.read(p, into)
+			if f.empty(into, zero) {
 				p.fail()
 			}
+			allZero = allZero && zero
 		}
 		p.need('}')
+		return allZero
 	}
 }
 
@@ -302,7 +325,8 @@ func plannedFields(t reflect.Type, above []int) ([]plannedField, bool) {
 		case "omitempty":
 			planned.optional = f.Type.Kind() != reflect.Struct // never empty for encoding/json
 		case "omitzero":
-			planned.optional, planned.asks = true, reflect.PointerTo(f.Type).Implements(zeroerType)
+			planned.optional = true
+			planned.asks = f.Type != timeType && reflect.PointerTo(f.Type).Implements(zeroerType)
 		default:
 			return nil, false
 		}
