@@ -24,7 +24,7 @@ const (
 
 // recorded is a record with where it stands.
 type recorded struct {
-	promotion.LedgerEntry
+	*promotion.LedgerEntry
 	path string
 	// at is the index of its ledger commit.
 	at     int

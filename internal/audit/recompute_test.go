@@ -336,7 +336,7 @@ func FuzzRecompute(f *testing.F) {
 			return
 		}
 		again := func() (string, string) {
-			j := judgement{recorded: &recorded{LedgerEntry: promotion.LedgerEntry{Record: r}}, landed: at}
+			j := judgement{recorded: &recorded{LedgerEntry: &promotion.LedgerEntry{Record: r}}, landed: at}
 			switch {
 			case r.Kind == promotion.RecordSettle && r.Window != nil && r.Artifact != nil:
 				return settledAgain(j, &env)

@@ -235,7 +235,7 @@ func (s *ledgerStep) rotate(data []byte, roots []sign.PublicKey, before ledger.T
 		s.broken = true
 		return nil
 	}
-	r := &recorded{LedgerEntry: e, path: ledger.TrustPath, at: s.i, commit: s.c.id}
+	r := &recorded{LedgerEntry: &e, path: ledger.TrustPath, at: s.i, commit: s.c.id}
 	s.added = append(s.added, r)
 	if ids := ledger.SignerIDs(data); len(ids) == 1 {
 		s.used(ids[0], s.i)
@@ -243,7 +243,7 @@ func (s *ledgerStep) rotate(data []byte, roots []sign.PublicKey, before ledger.T
 	}
 	s.rotated(r)
 	next := trustIn(list)
-	next.standing = &r.LedgerEntry
+	next.standing = r.LedgerEntry
 	return &next
 }
 

@@ -16,7 +16,7 @@ const maxRecordFile = 1 << 20
 
 // decodeRecords reads a record file: every line canonical and signed, a land
 // followed by its verification summary. The Finding has only code and words.
-func decodeRecords(data []byte, d ledger.Decoder) ([]promotion.LedgerEntry, *Finding) {
+func decodeRecords(data []byte, d ledger.Decoder) ([]*promotion.LedgerEntry, *Finding) {
 	lines := bytes.Count(data, []byte("\n")) // each ends in one, or it is an error
 	if len(data) > maxRecordFile || lines > 16 {
 		return nil, &Finding{Code: StmtNonCanonical, Expected: "a few records", Found: fmt.Sprintf("%d bytes", len(data))}
@@ -31,8 +31,8 @@ func decodeRecords(data []byte, d ledger.Decoder) ([]promotion.LedgerEntry, *Fin
 		}
 		return nil, decodeFinding(lines, err)
 	}
-	for i := range entries {
-		if f := formless(&entries[i].Record); f != nil {
+	for _, e := range entries {
+		if f := formless(&e.Record); f != nil {
 			return nil, f
 		}
 	}
@@ -46,7 +46,7 @@ func decodeRecords(data []byte, d ledger.Decoder) ([]promotion.LedgerEntry, *Fin
 // decodeBehind reads a record file that is another one with one more record
 // behind it, as a settle comes behind a land: what stood there was read before.
 // False says nothing but that decodeRecords must look.
-func decodeBehind(old *recordFile, data []byte, d ledger.Decoder) ([]promotion.LedgerEntry, bool) {
+func decodeBehind(old *recordFile, data []byte, d ledger.Decoder) ([]*promotion.LedgerEntry, bool) {
 	if old == nil || len(old.entries) == 0 || !bytes.HasPrefix(data, old.data) || bytes.Count(data, []byte("\n")) > 3 {
 		return nil, false
 	}
@@ -58,7 +58,7 @@ func decodeBehind(old *recordFile, data []byte, d ledger.Decoder) ([]promotion.L
 	if err != nil || formless(&e.Record) != nil {
 		return nil, false
 	}
-	entries := make([]promotion.LedgerEntry, len(old.entries), len(old.entries)+1)
+	entries := make([]*promotion.LedgerEntry, len(old.entries), len(old.entries)+1)
 	for i, r := range old.entries {
 		entries[i] = r.LedgerEntry
 	}

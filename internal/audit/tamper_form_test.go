@@ -70,10 +70,8 @@ var _ = tampering(scene{grow: (*world).tell, attacks: []attack{
 		fork.push()
 		const path = "freezes/staging.intoto.jsonl"
 		data := fork.cat("rung/ledger:" + path)
-		entries, problem := decodeRecords([]byte(data), ledger.Decoder{Keys: mustTrust(w).keys})
-		if problem != nil {
-			w.Fatal(problem)
-		}
+		entries, err := ledger.DecodeFile([]byte(data), mustTrust(w).keys)
+		w.ok(err)
 		w.forge(map[string]string{path: data}, entries...)
 	}},
 	{36, "a collision block as a file of the base branch", "HASH_COLLISION", 1, func(w *world) {

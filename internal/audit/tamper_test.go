@@ -187,19 +187,15 @@ var _ = tampering(scene{grow: (*world).tell, attacks: []attack{
 	}},
 	{22, "a release's record replayed for another pair", "CHAIN_BREAK", 1, func(w *world) {
 		data := w.cat("rung/ledger:live/staging/checkout.intoto.jsonl")
-		entries, problem := decodeRecords([]byte(data), ledger.Decoder{Keys: mustTrust(w).keys})
-		if problem != nil {
-			w.Fatal(problem)
-		}
+		entries, err := ledger.DecodeFile([]byte(data), mustTrust(w).keys)
+		w.ok(err)
 		w.forge(map[string]string{"live/prod/checkout.intoto.jsonl": data}, entries...)
 	}},
 	{22, "an old record replayed in its place", "CHAIN_BREAK", 1, func(w *world) {
 		path := "freezes/prod/checkout.intoto.jsonl"
 		data := w.cat(strings.TrimSpace(w.git("", "log", "--format=%H", "--diff-filter=A", "rung/ledger", "--", path)) + ":" + path)
-		entries, problem := decodeRecords([]byte(data), ledger.Decoder{Keys: mustTrust(w).keys})
-		if problem != nil {
-			w.Fatal(problem)
-		}
+		entries, err := ledger.DecodeFile([]byte(data), mustTrust(w).keys)
+		w.ok(err)
 		w.forge(map[string]string{path: data}, entries...)
 	}},
 	{22, "a record of another repository", "REPO_MISMATCH", 1, func(w *world) {
@@ -310,7 +306,7 @@ func decodedAt(w *world, rev, path string) promotion.LedgerEntry {
 	if problem != nil {
 		w.Fatal(problem)
 	}
-	return entries[0]
+	return *entries[0]
 }
 
 // authorizeOf is the ledger commit that a merge on the base branch cites.

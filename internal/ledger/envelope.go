@@ -86,19 +86,27 @@ func (d Decoder) verify(key ed25519.PublicKey, message, signature []byte) bool {
 
 // Decode reads a line that Encode made and checks its signature against keys.
 func Decode(line []byte, keys Keys) (promotion.LedgerEntry, error) {
-	return Decoder{Keys: keys}.Decode(line)
+	e, err := Decoder{Keys: keys}.Decode(line)
+	if err != nil {
+		return promotion.LedgerEntry{}, err
+	}
+	return *e, nil
 }
 
 // Decode reads a line that Encode made and checks its signature.
-func (d Decoder) Decode(line []byte) (promotion.LedgerEntry, error) {
+func (d Decoder) Decode(line []byte) (*promotion.LedgerEntry, error) {
 	if e, ok := d.usual(line); ok {
 		return e, nil
 	}
 	st, digest, err := d.open(line)
 	if err != nil {
-		return promotion.LedgerEntry{}, err
+		return nil, err
 	}
-	return entryOf(st, digest)
+	e, err := entryOf(st, digest)
+	if err != nil {
+		return nil, err
+	}
+	return &e, nil
 }
 
 // entryOf reads the record of a statement that open has checked.

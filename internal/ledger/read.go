@@ -257,11 +257,19 @@ const maxLines = 3
 // land is followed by its verification summary, which must say what follows from
 // the land; it is left out of the result.
 func DecodeFile(data []byte, keys Keys) ([]promotion.LedgerEntry, error) {
-	return Decoder{Keys: keys}.File(data)
+	read, err := Decoder{Keys: keys}.File(data)
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]promotion.LedgerEntry, len(read))
+	for i, e := range read {
+		entries[i] = *e
+	}
+	return entries, nil
 }
 
-// File is DecodeFile.
-func (d Decoder) File(data []byte) ([]promotion.LedgerEntry, error) {
+// File is DecodeFile. Nothing else holds the entries.
+func (d Decoder) File(data []byte) ([]*promotion.LedgerEntry, error) {
 	if len(data) == 0 || data[len(data)-1] != '\n' {
 		return nil, malformed("the file does not end in a line feed")
 	}
@@ -269,7 +277,7 @@ func (d Decoder) File(data []byte) ([]promotion.LedgerEntry, error) {
 	if len(lines) > maxLines {
 		return nil, malformed("more than %d lines", maxLines)
 	}
-	entries := make([]promotion.LedgerEntry, 0, min(len(lines), 2))
+	entries := make([]*promotion.LedgerEntry, 0, min(len(lines), 2))
 	for i, line := range lines {
 		if i == 1 && entries[0].Record.Kind == promotion.RecordLand {
 			if err := d.summary(line, &entries[0].Record); err != nil {

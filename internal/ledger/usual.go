@@ -23,11 +23,10 @@ const (
 )
 
 // usualReader reads lines in their usual form. Its buffers are used again and
-// again, so what it returns of a line holds until the next one is read.
+// again, so the payload that it returns holds until the next line is read.
 type usualReader struct {
 	message   []byte // what is signed: the type, and the payload
 	signature [ed25519.SignatureSize]byte
-	record    promotion.Record
 }
 
 var usualReaders = sync.Pool{New: func() any { return new(usualReader) }}
@@ -78,19 +77,20 @@ func usualBase64(into, text []byte) bool {
 	return err == nil && decoded == n
 }
 
-// entry reads the record of a payload that is byte for byte what its record
+// usualEntry reads the record of a payload that is byte for byte what its record
 // encodes to: parseRecord takes no other predicate, and the rest follows from the
 // record. False says nothing but that strict and entryOf must look.
-func (u *usualReader) entry(payload []byte) (promotion.LedgerEntry, bool) {
+func usualEntry(payload []byte) (*promotion.LedgerEntry, bool) {
 	subject, predicate, ok := cutStatement(payload, []byte(recordBegin))
 	if !ok {
-		return promotion.LedgerEntry{}, false
+		return nil, false
 	}
-	u.record = promotion.Record{}
-	if !parseRecord(string(predicate), &u.record) || u.record.Format != promotion.RecordFormat || !usualSubject(subject, &u.record) {
-		return promotion.LedgerEntry{}, false
+	e := new(promotion.LedgerEntry)
+	if !parseRecord(string(predicate), &e.Record) || e.Record.Format != promotion.RecordFormat || !usualSubject(subject, &e.Record) {
+		return nil, false
 	}
-	return promotion.LedgerEntry{Record: u.record, Statement: Digest(payload)}, true
+	e.Statement = Digest(payload)
+	return e, true
 }
 
 // cutStatement cuts a statement as seal writes it into its subject and predicate;
@@ -125,14 +125,14 @@ func usualSummary(payload []byte, land *promotion.Record) bool {
 
 // usual reads a line in its usual form. False says nothing but that the long
 // way must be gone.
-func (d Decoder) usual(line []byte) (promotion.LedgerEntry, bool) {
+func (d Decoder) usual(line []byte) (*promotion.LedgerEntry, bool) {
 	u, _ := usualReaders.Get().(*usualReader)
 	defer usualReaders.Put(u)
 	payload, ok := u.payload(line, d)
 	if !ok {
-		return promotion.LedgerEntry{}, false
+		return nil, false
 	}
-	return u.entry(payload)
+	return usualEntry(payload)
 }
 
 // usualSummary reports whether a line is, in its usual form, the verification

@@ -23,7 +23,7 @@ func TestWhatIsWrittenTakesTheShortWay(t *testing.T) {
 			t.Errorf("%s: its envelope is not usual: %s", name, line)
 			continue
 		}
-		got, ok := new(usualReader).entry(payload)
+		got, ok := usualEntry(payload)
 		if !ok {
 			t.Errorf("%s: its payload is not usual: %s", name, payload)
 			continue
@@ -33,8 +33,8 @@ func TestWhatIsWrittenTakesTheShortWay(t *testing.T) {
 			t.Fatal(name, err)
 		}
 		want, err := entryOf(st, digest)
-		if err != nil || !reflect.DeepEqual(got, want) {
-			t.Errorf("%s: %+v, the long way %+v, %v", name, got, want, err)
+		if err != nil || !reflect.DeepEqual(*got, want) {
+			t.Errorf("%s: %+v, the long way %+v, %v", name, *got, want, err)
 		}
 		var short promotion.Record
 		if !parseRecord(string(st.Predicate), &short) {
@@ -72,12 +72,12 @@ func TestTheShortWayRefusesMoreThanTheLongOne(t *testing.T) {
 	for i := range payload {
 		for _, text := range []string{"", " ", `"`, ",", "{", "0", `\u0061`, string(payload[i] ^ 1), string(payload[i]) + string(payload[i])} {
 			changed := append(append(bytes.Clone(payload[:i]), text...), payload[i+1:]...)
-			if e, ok := new(usualReader).entry(changed); ok {
+			if e, ok := usualEntry(changed); ok {
 				var st statement
 				if err := strict(changed, &st); err != nil {
 					t.Fatalf("byte %d as %q: %v", i, text, err)
 				}
-				if want, err := entryOf(st, Digest(changed)); err != nil || !reflect.DeepEqual(e, want) {
+				if want, err := entryOf(st, Digest(changed)); err != nil || !reflect.DeepEqual(*e, want) {
 					t.Fatalf("byte %d as %q: %v", i, text, err)
 				}
 			}
@@ -124,7 +124,7 @@ func BenchmarkDecode(b *testing.B) {
 	bench("authorize", file, encode(judged))
 	payload := payloadOf(b, encode(judged))
 	bench("unsigned", func([]byte) error {
-		if _, ok := new(usualReader).entry(payload); !ok {
+		if _, ok := usualEntry(payload); !ok {
 			return errors.New("not usual")
 		}
 		return nil
