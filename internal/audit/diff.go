@@ -39,6 +39,8 @@ type objects struct {
 	// those that are in any.
 	aside aside
 	kept  texts
+	// glanced is the commit that glance filled last.
+	glanced commit
 	// signatures checks those of commits; nil: each by itself.
 	signatures *signatures
 	// contents are files that were read, and digests those of policies.
@@ -73,29 +75,32 @@ func (o *objects) commit(id oid) (*commit, error) {
 
 // fresh reads a commit that is not in the cache, and doesn't put it there.
 func (o *objects) fresh(id oid) (*commit, error) {
-	c, err := o.parsed(id)
-	if err == nil {
-		c.by = o.signatures
-	}
-	return c, err
+	c := new(commit)
+	return c, o.fill(c, id)
 }
 
-// parsed is a commit, taken apart.
-func (o *objects) parsed(id oid) (*commit, error) {
+// glance is fresh for a commit that is looked at before the next glance.
+func (o *objects) glance(id oid) (*commit, error) {
+	o.glanced = commit{parents: o.glanced.parents[:0]}
+	return &o.glanced, o.fill(&o.glanced, id)
+}
+
+// fill reads a commit into an empty one.
+func (o *objects) fill(c *commit, id oid) error {
+	c.by = o.signatures
 	if text, ok := o.aside.take(id); ok {
-		return parseCommit(id, text)
+		return c.parse(id, text)
 	}
 	if text, ok := o.kept.get(id); ok {
-		return parseCommit(id, text)
+		return c.parse(id, string(text))
 	}
 	again := o.known[id]&foundBit != 0
 	raw, err := o.read(id, kindCommit)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	c, err := parseCommit(id, raw)
-	if err != nil {
-		return nil, &objectError{ObjectMalformed, id, err.Error()}
+	if err := c.parse(id, string(raw)); err != nil {
+		return &objectError{ObjectMalformed, id, err.Error()}
 	}
 	if !again {
 		o.name(c.tree, kindTree)
@@ -103,7 +108,7 @@ func (o *objects) parsed(id oid) (*commit, error) {
 			o.name(p, kindCommit)
 		}
 	}
-	return c, nil
+	return nil
 }
 
 // name remembers that an object is named as one of a kind.

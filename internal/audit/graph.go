@@ -34,7 +34,7 @@ func (b *baseWalk) walk(ctx context.Context) error {
 
 // take learns one commit.
 func (b *baseWalk) take(c *commit) {
-	b.parents[c.id] = c.parents
+	b.parents[c.id] = slices.Clone(c.parents)
 	if strings.Contains(c.message, "Promotion-") || c.odd != "" || strings.Contains(c.text[c.unsignedTo:c.signedFrom], "SSH SIGNATURE") {
 		b.suspects[c.id] = true
 	}
@@ -53,7 +53,7 @@ func (b *baseWalk) all(ctx context.Context) error {
 		if _, seen := b.parents[id]; seen {
 			continue
 		}
-		c, err := b.fresh(id)
+		c, err := b.glance(id)
 		if err != nil {
 			return err
 		}

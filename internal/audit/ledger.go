@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -81,6 +82,12 @@ type lineage struct {
 // place is a statement in a record file.
 type place struct{ path, statement string }
 
+// link is a statement with the one that follows it there.
+type link struct {
+	place
+	by string
+}
+
 // ledgerWalk is the ledger's past, read from its first commit on.
 type ledgerWalk struct {
 	*verifier
@@ -97,12 +104,13 @@ type ledgerWalk struct {
 	lineage lineage
 	files   map[string]*recordFile
 	spare   [][]byte // of files that were replaced
-	// statements are the records so far that others may cite; followed says which
-	// record follows another, by path and statement.
+	// statements are the records so far that others may cite.
 	statements map[string]*recorded
 	// written is the index of the ledger commit with each statement; it outlives
 	// statements.
-	written  map[string]int
+	written map[string]int
+	// links say which record follows another; followed are those that follower has sorted.
+	links    []link
 	followed map[place]string
 	issued   time.Time
 	bars     bars
@@ -129,7 +137,7 @@ type ledgerWalk struct {
 // newLedgerWalk is a walk that has read nothing yet.
 func newLedgerWalk(v *verifier) *ledgerWalk {
 	return &ledgerWalk{
-		verifier: v, words: newWords(), keyring: newKeyring(), index: map[oid]int{}, files: map[string]*recordFile{}, statements: map[string]*recorded{}, followed: map[place]string{}, written: map[string]int{},
+		verifier: v, words: newWords(), keyring: newKeyring(), index: map[oid]int{}, files: map[string]*recordFile{}, statements: map[string]*recorded{}, written: map[string]int{},
 		bars: newBars(), landed: map[oid][]*recorded{}, proposals: map[oid][]*proposal{},
 		outcomes: map[promotion.Artifact]map[promotion.Digest]map[promotion.Environment]string{}, policies: map[string]policy.Set{},
 	}
@@ -143,7 +151,7 @@ func (v *verifier) walkLedger(ctx context.Context, tip oid) (*ledgerWalk, error)
 		if err := v.stop(ctx); err != nil {
 			return nil, err
 		}
-		c, err := v.fresh(id)
+		c, err := v.glance(id)
 		if err != nil {
 			return nil, err
 		}
@@ -162,7 +170,17 @@ func (v *verifier) walkLedger(ctx context.Context, tip oid) (*ledgerWalk, error)
 		id = c.parents[0]
 	}
 	slices.Reverse(l.ids)
+	l.expect(len(l.ids))
 	return l, l.follow(ctx, 0)
+}
+
+// expect makes room for so many ledger commits, with a record each and eight objects in
+// all: a table that grows is written again and again.
+func (l *ledgerWalk) expect(commits int) {
+	l.index, l.written = make(map[oid]int, commits), make(map[string]int, commits)
+	known := make(map[oid]status, min(8*commits, l.packed()))
+	maps.Copy(known, l.known)
+	l.known = known
 }
 
 // follow judges the ledger's commits from one on.
@@ -192,7 +210,7 @@ func (l *ledgerWalk) follow(ctx context.Context, from int) error {
 	}
 	l.aside = aside{}
 	if l.past == nil { // what only later records would ask for
-		l.statements, l.followed, l.words, l.spare = nil, nil, nil, nil
+		l.statements, l.followed, l.links, l.words, l.spare = nil, nil, nil, nil, nil
 	}
 	l.revoked()
 	l.report.Trust = l.trustState()

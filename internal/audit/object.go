@@ -50,13 +50,18 @@ type header struct {
 
 // parseCommit takes a commit's object apart.
 func parseCommit[T []byte | string](id oid, raw T) (*commit, error) {
-	text := string(raw)
+	c := new(commit)
+	return c, c.parse(id, string(raw))
+}
+
+// parse is parseCommit into an empty commit.
+func (c *commit) parse(id oid, text string) error {
 	var room [8]header
 	headers, message, err := splitCommit(text, room[:0])
 	if err != nil {
-		return nil, err
+		return err
 	}
-	c := &commit{id: id, message: message, text: text}
+	c.id, c.message, c.text = id, message, text
 	rest := headers[:0:0]
 	for i, h := range headers {
 		if i > 0 && h.key != "tree" && h.key != "parent" {
@@ -73,17 +78,17 @@ func parseCommit[T []byte | string](id oid, raw T) (*commit, error) {
 		case i > 0 && h.key == "parent" && ok && len(rest) == 0:
 			c.parents = append(c.parents, o)
 		default:
-			return nil, fmt.Errorf("header %d is %q: a commit has one tree first, then its parents", i+1, clip(h.key))
+			return fmt.Errorf("header %d is %q: a commit has one tree first, then its parents", i+1, clip(h.key))
 		}
 	}
 	if len(headers) == 0 {
-		return nil, fmt.Errorf("no tree")
+		return fmt.Errorf("no tree")
 	}
 	c.odd = c.take(rest)
 	if c.odd == "" && strings.IndexByte(message, 0) >= 0 {
 		c.odd = "a NUL in the message"
 	}
-	return c, nil
+	return nil
 }
 
 // splitCommit splits headers, which it appends to some room, from the message.

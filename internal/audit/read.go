@@ -204,6 +204,16 @@ func (db *database) late(id oid, keep bool) (kind, []byte, error) {
 	return kindOther, nil, &objectError{ObjectMissing, id, "not in this clone: fetch everything, without filter or depth"}
 }
 
+// packed counts the objects in packs.
+func (db *database) packed() (n int) {
+	for _, d := range db.dirs {
+		for _, p := range d.packs {
+			n += p.count
+		}
+	}
+	return n
+}
+
 // find is where an object is packed.
 func (db *database) find(id oid) (*pack, int64) {
 	for _, d := range db.dirs {

@@ -93,7 +93,7 @@ func (s *ledgerStep) chained(r *recorded, behind bool) bool {
 			s.say(r, s.breakOrFork(r), "previous "+file.entries[n-1].Statement, linkWords(link))
 			return false
 		}
-		return s.follow(r, link.Statement)
+		return s.follow(r, file.entries[n-1].Statement)
 	}
 	old := s.stands(r.path)
 	there := old != nil
@@ -105,7 +105,7 @@ func (s *ledgerStep) chained(r *recorded, behind bool) bool {
 			s.say(r, s.breakOrFork(r), "previous "+old.newest().Statement, linkWords(link))
 			return false
 		}
-		return s.follow(r, link.Statement)
+		return s.follow(r, old.newest().Statement)
 	case r.Record.Kind == promotion.RecordPropose:
 		return s.followsLive(r)
 	case link != nil:
@@ -145,7 +145,7 @@ func (s *ledgerStep) followsLive(r *recorded) bool {
 // follows the one that r names.
 func (s *ledgerStep) breakOrFork(r *recorded) Code {
 	if link := r.Record.Previous; link != nil {
-		if other, ok := s.followed[place{r.path, link.Statement}]; ok && other != r.Statement {
+		if other := s.follower(place{r.path, link.Statement}); other != "" && other != r.Statement {
 			return ChainFork
 		}
 	}
@@ -154,8 +154,21 @@ func (s *ledgerStep) breakOrFork(r *recorded) Code {
 
 // follow remembers that r follows a statement in its file.
 func (s *ledgerStep) follow(r *recorded, statement string) bool {
-	s.followed[place{r.path, s.words.word(statement)}] = r.Statement
+	s.links = append(s.links, link{place{r.path, statement}, r.Statement})
 	return true
+}
+
+// follower is the statement that follows another one. It is asked for where a chain is
+// broken, so that nothing is looked up before.
+func (l *ledgerWalk) follower(of place) string {
+	if l.followed == nil {
+		l.followed = map[place]string{}
+	}
+	for _, k := range l.links {
+		l.followed[k.place] = k.by
+	}
+	l.links = l.links[:0]
+	return l.followed[of]
 }
 
 func linkWords(l *promotion.RecordLink) string {

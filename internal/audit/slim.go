@@ -93,7 +93,9 @@ func (w *words) slimmed(rec *promotion.Record) {
 		rec.Artifact = w.artifact(*a)
 	}
 	if rec.Kind == promotion.RecordLand {
-		rec.Approvals, rec.Policies, rec.Reason = nil, nil, ""
+		rec.Approvals, rec.Policies, rec.Previous = nil, nil, nil
+		rec.Reason, rec.Promotion, rec.Authorized, rec.Repository.URI = "", "", "", ""
+		rec.Cause, rec.Builder, rec.Actor = promotion.Cause{}, promotion.Builder{}, promotion.Actor{}
 	}
 }
 
