@@ -115,7 +115,7 @@ func byPair(a, b TrailerGroup) int {
 // writes them are an error.
 func ParseTrailers(message string) (*Trailers, error) {
 	body := strings.TrimRight(message, "\n")
-	at := strings.LastIndex(body, "\n\n")
+	at := lastBlank(body)
 	if at < 0 {
 		return nil, nil
 	}
@@ -125,9 +125,11 @@ func ParseTrailers(message string) (*Trailers, error) {
 	}
 	t := &Trailers{}
 	last := -1
-	for line := range strings.SplitSeq(paragraph, "\n") {
+	for more := true; more; {
+		var line string
+		line, paragraph, more = strings.Cut(paragraph, "\n")
 		key, value, ok := strings.Cut(line, ": ")
-		if !ok || value == "" || value != strings.TrimSpace(value) || !isASCII(line) {
+		if !ok || value == "" || value != strings.TrimSpace(value) || plainLen(line) < len(line) && !isASCII(line) {
 			return nil, fmt.Errorf("trailer %q: not \"Key: value\" in plain ASCII", clip(line))
 		}
 		if err := t.set(key, value); err != nil {
@@ -146,6 +148,19 @@ func ParseTrailers(message string) (*Trailers, error) {
 }
 
 var errTrailerOrder = errors.New("trailers are not in the fixed order, each key once")
+
+// lastBlank is where the last blank line begins, at the end of the line before it.
+// Looking from the front is several times as fast as strings.LastIndex.
+func lastBlank(text string) int {
+	last := -1
+	for {
+		next := strings.Index(text[last+1:], "\n\n")
+		if next < 0 {
+			return last
+		}
+		last += 1 + next
+	}
+}
 
 // follows reports whether String writes the key at one place of keysInOrder behind
 // that at another: the version first, then every key behind one of a lower place,

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -191,6 +192,15 @@ func TestTrailersAreInTheOneOrder(t *testing.T) {
 	}
 	if taken < 1000 {
 		t.Errorf("only %d were taken: nothing was tested", taken)
+	}
+}
+
+func TestLastBlank(t *testing.T) {
+	for n := 1; n < 1<<10; n++ { // every text of up to nine bytes, in letters and line feeds
+		text := strings.NewReplacer("0", "a", "1", "\n").Replace(strconv.FormatInt(int64(n), 2)[1:])
+		if got, want := lastBlank(text), strings.LastIndex(text, "\n\n"); got != want {
+			t.Errorf("%q: %d, want %d", text, got, want)
+		}
 	}
 }
 
