@@ -273,6 +273,8 @@ func TestOneCanonicalForm(t *testing.T) {
 		"url-safe base64":                 {out(env.Payload, urlSafe+map[bool]string{true: "-_"}[urlSafe == env.Payload]), ErrMalformed},
 		"a line feed in the base64":       {out(env.Payload, env.Payload[:8]+`\n`+env.Payload[8:]), ErrMalformed},
 		"no padding":                      {out(env.Signatures[0].Sig, strings.TrimRight(env.Signatures[0].Sig, "=")), ErrMalformed},
+		"a signature of 66 bytes":         {out(env.Signatures[0].Sig, strings.Repeat("A", 88)), ErrSignature},
+		"a signature of 65 bytes":         {out(env.Signatures[0].Sig, strings.Repeat("A", 87)+"="), ErrSignature},
 		"loose bits in the base64":        {out(env.Signatures[0].Sig, loosen(env.Signatures[0].Sig)), ErrMalformed},
 		"a second signature":              {out(sig, sig+","+sig), ErrMalformed},
 		"no signature":                    {out(sig, ""), ErrMalformed},

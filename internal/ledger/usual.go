@@ -25,8 +25,8 @@ const (
 // usualReader reads lines in their usual form. Its buffers are used again and
 // again, so the payload that it returns holds until the next line is read.
 type usualReader struct {
-	message   []byte // what is signed: the type, and the payload
-	signature [ed25519.SignatureSize]byte
+	message   []byte                          // what is signed: the type, and the payload
+	signature [ed25519.SignatureSize + 2]byte // as much as its base64 can hold
 }
 
 var usualReaders = sync.Pool{New: func() any { return new(usualReader) }}
@@ -59,7 +59,8 @@ func (u *usualReader) payload(line []byte, d Decoder) ([]byte, bool) {
 	if !usualBase64(u.message[head:head+size:cap(u.message)], text) {
 		return nil, false
 	}
-	if !usualBase64(u.signature[:], signed) || !d.verify(key, u.message, u.signature[:]) {
+	signature := u.signature[:ed25519.SignatureSize]
+	if !usualBase64(signature, signed) || !d.verify(key, u.message, signature) {
 		return nil, false
 	}
 	return u.message[head:], true
@@ -67,13 +68,14 @@ func (u *usualReader) payload(line []byte, d Decoder) ([]byte, bool) {
 
 var strictBase64 = base64.StdEncoding.Strict()
 
-// usualBase64 decodes base64 that is exactly what encoding so many bytes gives.
+// usualBase64 decodes base64 that is exactly what encoding so many bytes gives. The
+// library wants room for whatever as much text can hold, or it panics.
 func usualBase64(into, text []byte) bool {
-	n := len(into)
-	if base64.StdEncoding.EncodedLen(n) != len(text) || bytes.IndexByte(text, '\n') >= 0 || bytes.IndexByte(text, '\r') >= 0 {
+	n, room := len(into), base64.StdEncoding.DecodedLen(len(text))
+	if base64.StdEncoding.EncodedLen(n) != len(text) || cap(into) < room || bytes.IndexByte(text, '\n') >= 0 || bytes.IndexByte(text, '\r') >= 0 {
 		return false
 	}
-	decoded, err := strictBase64.Decode(into[:min(cap(into), base64.StdEncoding.DecodedLen(len(text)))], text)
+	decoded, err := strictBase64.Decode(into[:room], text)
 	return err == nil && decoded == n
 }
 
