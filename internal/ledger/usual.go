@@ -66,19 +66,6 @@ func (u *usualReader) payload(line []byte, d Decoder) ([]byte, bool) {
 	return u.message[head:], true
 }
 
-var strictBase64 = base64.StdEncoding.Strict()
-
-// usualBase64 decodes base64 that is exactly what encoding so many bytes gives. The
-// library wants room for whatever as much text can hold, or it panics.
-func usualBase64(into, text []byte) bool {
-	n, room := len(into), base64.StdEncoding.DecodedLen(len(text))
-	if base64.StdEncoding.EncodedLen(n) != len(text) || cap(into) < room || bytes.IndexByte(text, '\n') >= 0 || bytes.IndexByte(text, '\r') >= 0 {
-		return false
-	}
-	decoded, err := strictBase64.Decode(into[:room], text)
-	return err == nil && decoded == n
-}
-
 // usualEntry reads the record of a payload that is byte for byte what its record
 // encodes to: parseRecord takes no other predicate, and the rest follows from the
 // record. False says nothing but that strict and entryOf must look.
