@@ -269,11 +269,12 @@ func TestWhatHasNoPlan(t *testing.T) {
 // no other payload is taken for it.
 func TestTheShortWayOfASummary(t *testing.T) {
 	for name, change := range map[string]func(*promotion.Record){
-		"as usual":            func(*promotion.Record) {},
-		"no policies":         func(r *promotion.Record) { r.Policies = nil },
-		"a gate not met":      func(r *promotion.Record) { r.Landed = &promotion.RecordLanded{Commit: commitB, Unmet: []string{"x"}} },
-		"no digest":           func(r *promotion.Record) { r.Artifact = nil },
-		"a subject in quotes": func(r *promotion.Record) { r.Artifact = &promotion.RecordArtifact{PURL: `"`, Digest: `"`} },
+		"as usual":             func(*promotion.Record) {},
+		"no policies":          func(r *promotion.Record) { r.Policies = nil },
+		"a gate not met":       func(r *promotion.Record) { r.Landed = &promotion.RecordLanded{Commit: commitB, Unmet: []string{"x"}} },
+		"no digest":            func(r *promotion.Record) { r.Artifact = nil },
+		"a subject in quotes":  func(r *promotion.Record) { r.Artifact = &promotion.RecordArtifact{PURL: `"`, Digest: `"`} },
+		"an address in quotes": func(r *promotion.Record) { r.Repository.URI = `"` },
 	} {
 		land := every()["land"]
 		change(&land)
@@ -285,7 +286,7 @@ func TestTheShortWayOfASummary(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if taken := usualSummary(payload, &land); taken != (name != "a subject in quotes") {
+		if taken := usualSummary(payload, &land); taken == strings.HasSuffix(name, "in quotes") {
 			t.Errorf("%s: taken is %t: %s", name, taken, payload)
 		}
 		for i := range payload {

@@ -108,8 +108,9 @@ func usualSummary(payload []byte, land *promotion.Record) bool {
 	if !ok || !usualSubject(subject, land) {
 		return false
 	}
-	want, err := marshal(vsaOf(land))
-	return err == nil && bytes.Equal(predicate, want)
+	var space [1 << 10]byte
+	want, plain := vsaOf(land).append(space[:0])
+	return plain && bytes.Equal(predicate, want)
 }
 
 // usual reads a line in its usual form. False says nothing but that the long

@@ -69,6 +69,27 @@ func vsaOf(r *promotion.Record) vsa {
 	}
 }
 
+// append adds what marshal writes of a summary. It is false where a string of it is
+// not written as it stands.
+func (v vsa) append(to []byte) (text []byte, plain bool) {
+	plain = true
+	add := func(form, value string) {
+		to = append(append(to, form...), value...)
+		plain = plain && plainLen(value) == len(value)
+	}
+	add(`{"verifier":{"id":"`, v.Verifier.ID)
+	add(`"},"timeVerified":"`, v.TimeVerified)
+	add(`","resourceUri":"`, v.ResourceURI)
+	add(`","policy":{"uri":"`, v.Policy.URI)
+	end := `"}`
+	if digest := v.Policy.Digest["sha256"]; digest != "" {
+		add(`","digest":{"sha256":"`, digest)
+		end = `"}}`
+	}
+	add(end+`,"verificationResult":"`, v.VerificationResult)
+	return append(to, `","verifiedLevels":[]}`...), plain
+}
+
 // summary checks that a line is the signed verification summary of a land.
 func (d Decoder) summary(line []byte, land *promotion.Record) error {
 	if d.usualSummary(line, land) {
