@@ -16,11 +16,11 @@ func TestAsideGivesBackInTheOtherOrder(t *testing.T) {
 	for i := range many {
 		a.put(oid{byte(i), byte(i >> 8)}, text(i))
 	}
-	a.put(oid{0xff, 0xff}, strings.Repeat("large", asidePieceBytes))
+	a.put(oid{0xff, 0xff}, strings.Repeat("large", 100_000))
 	if _, ok := a.take(oid{}); ok {
 		t.Error("a commit from below the top was given")
 	}
-	if got, ok := a.take(oid{0xff, 0xff}); !ok || len(got) != 5*asidePieceBytes {
+	if got, ok := a.take(oid{0xff, 0xff}); !ok || len(got) != 500_000 {
 		t.Errorf("the large one: %v, %d bytes", ok, len(got))
 	}
 	for i := many - 1; i >= 0; i-- {
@@ -28,8 +28,8 @@ func TestAsideGivesBackInTheOtherOrder(t *testing.T) {
 			t.Fatalf("commit %d: %v, %q", i, ok, got)
 		}
 	}
-	if _, ok := a.take(oid{}); ok || a.held != 0 || len(a.pieces) != 0 {
-		t.Errorf("all is taken, and %d bytes in %d pieces are held", a.held, len(a.pieces))
+	if _, ok := a.take(oid{}); ok || a.held != 0 || len(a.commits) != 0 {
+		t.Errorf("all is taken, and %d bytes of %d commits are held", a.held, len(a.commits))
 	}
 }
 
@@ -37,20 +37,23 @@ func TestAsideGivesBackInTheOtherOrder(t *testing.T) {
 // last, and gives the rest.
 func TestAsideForgetsTheNewest(t *testing.T) {
 	var a aside
-	text := strings.Repeat("x", asidePieceBytes)
-	pieces := maxAside/asidePieceBytes + 3
-	for i := range pieces {
+	text := strings.Repeat("x", 256<<10)
+	room := maxAside / (len(text) + textOverhead)
+	for i := range room + 3 {
 		a.put(oid{byte(i), byte(i >> 8)}, text)
 	}
 	given := 0
-	for i := pieces - 1; i >= 0; i-- {
+	for i := room + 2; i >= 0; i-- {
 		if _, ok := a.take(oid{byte(i), byte(i >> 8)}); !ok {
 			break
 		}
 		given++
 	}
-	if given != maxAside/asidePieceBytes {
-		t.Errorf("%d of %d pieces were kept, and there is room for %d", given, pieces, maxAside/asidePieceBytes)
+	if given != room {
+		t.Errorf("%d of %d texts were kept, and there is room for %d", given, room+3, room)
+	}
+	if _, ok := a.take(oid{}); ok || a.held != 0 {
+		t.Errorf("what was forgotten is given, or %d bytes of it are held", a.held)
 	}
 }
 

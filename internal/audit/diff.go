@@ -92,7 +92,7 @@ func (o *objects) fill(c *commit, id oid) error {
 		return c.parse(id, text)
 	}
 	if text, ok := o.kept.get(id); ok {
-		return c.parse(id, string(text))
+		return c.parse(id, text)
 	}
 	again := o.known[id]&foundBit != 0
 	raw, err := o.read(id, kindCommit)
