@@ -205,8 +205,41 @@ func (p *Process) Stop() {
 	}
 }
 
-// Freeze stops the process where it stands, as SIGSTOP does; Thaw lets it go on.
-func (p *Process) Freeze() { p.signal(syscall.SIGSTOP) }
+// Freeze stops the process where it stands, as SIGSTOP does; Thaw lets it go on. It
+// returns when all of it stands still: where there is much to do, a signal waits until
+// the one thread runs that it is for, and the others go on meanwhile.
+func (p *Process) Freeze() {
+	p.tb.Helper()
+	p.signal(syscall.SIGSTOP)
+	deadline := time.NewTimer(patience)
+	tick := time.NewTicker(time.Millisecond)
+	defer deadline.Stop()
+	defer tick.Stop()
+	for !p.still() {
+		select {
+		case <-deadline.C:
+			p.tb.Error("waited in vain until rung stands still")
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// still reports whether every thread of the process is stopped, where the system says
+// so in /proc.
+func (p *Process) still() bool {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return true
+	}
+	for _, name := range threads {
+		data, err := os.ReadFile(name) // #nosec G304 -- of /proc
+		if _, state, ok := strings.Cut(string(data), ") "); err == nil && ok && state[0] != 'T' {
+			return false
+		}
+	}
+	return true
+}
 
 // Thaw lets a frozen process go on.
 func (p *Process) Thaw() { p.signal(syscall.SIGCONT) }
