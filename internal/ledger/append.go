@@ -176,11 +176,7 @@ func (a *appender) add(ctx context.Context, r promotion.Record) error {
 	if err := a.fill(&r, path, keep); err != nil {
 		return err
 	}
-	r, err := readable(r)
-	if err != nil {
-		return fmt.Errorf("%s record: %w", r.Kind, err)
-	}
-	line, statement, err := Encode(r, a.w.signer)
+	line, statement, r, err := encode(r, a.w.signer)
 	if err != nil {
 		return fmt.Errorf("%s record: %w", r.Kind, err)
 	}

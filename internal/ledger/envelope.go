@@ -57,15 +57,18 @@ type subject struct {
 // sha256 of its payload ("sha256:…"), which is how other records cite it. Times
 // are cut to whole seconds, UTC.
 func Encode(r promotion.Record, s Signer) (line []byte, digest string, err error) {
-	r, err = readable(r)
+	line, digest, _, err = encode(r, s)
+	return line, digest, err
+}
+
+// encode is Encode with the record as it was written.
+func encode(r promotion.Record, s Signer) (line []byte, digest string, written promotion.Record, err error) {
+	written, predicate, err := readable(r)
 	if err != nil {
-		return nil, "", err
+		return nil, "", written, err
 	}
-	predicate, err := marshal(r)
-	if err != nil {
-		return nil, "", err
-	}
-	return seal(statement{StatementType, subjectsOf(&r), PredicateType, predicate}, s)
+	line, digest, err = seal(statement{StatementType, subjectsOf(&written), PredicateType, predicate}, s)
+	return line, digest, written, err
 }
 
 // Decoder reads the lines of records.
@@ -344,18 +347,22 @@ func normalise(r promotion.Record) promotion.Record {
 	return r
 }
 
-// readable is a record, normalised, as it is read back: bytes that are no UTF-8 are
-// replaced. JSON can't hold them, and what is written for them is read as something
+// readable is a record, normalised, as it is read back, and its JSON: bytes that are no
+// UTF-8 are replaced. JSON can't hold them, and what is written for them is read as something
 // that is written otherwise, which no reader takes for canonical.
-func readable(r promotion.Record) (promotion.Record, error) {
+func readable(r promotion.Record) (promotion.Record, []byte, error) {
 	r = normalise(r)
 	text, err := marshal(r)
 	if err != nil || !bytes.Contains(text, []byte(`\ufffd`)) {
-		return r, err
+		return r, text, err
 	}
 	var read promotion.Record
-	err = json.Unmarshal(text, &read)
-	return normalise(read), err
+	if err := json.Unmarshal(text, &read); err != nil {
+		return r, nil, err
+	}
+	read = normalise(read)
+	text, err = marshal(read)
+	return read, text, err
 }
 
 // each copies a list with one applied to each element; an empty list is nil.

@@ -100,7 +100,7 @@ func TestTextThatIsNoUTF8(t *testing.T) {
 	p := newPen(t)
 	for name, r := range every() {
 		r.Reason, r.Builder.Version, r.Policies = "a\xff\xfe b \\ufffd \ufffd", "1\xc3", []promotion.RecordPolicy{{Path: "policies/\xe2\x82.yaml", Digest: "sha256:\xff"}}
-		line, _, err := Encode(r, p)
+		line, _, read, err := encode(r, p)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,10 +110,6 @@ func TestTextThatIsNoUTF8(t *testing.T) {
 		}
 		if r.Kind != promotion.RecordLand {
 			continue
-		}
-		read, err := readable(r)
-		if err != nil {
-			t.Fatal(err)
 		}
 		vsa, err := summary(read, p)
 		if err != nil {
