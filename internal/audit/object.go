@@ -48,13 +48,7 @@ type header struct {
 	from, to   int // its bytes
 }
 
-// parseCommit takes a commit's object apart.
-func parseCommit[T []byte | string](id oid, raw T) (*commit, error) {
-	c := new(commit)
-	return c, c.parse(id, string(raw))
-}
-
-// parse is parseCommit into an empty commit.
+// parse takes a commit's object apart, into an empty commit.
 func (c *commit) parse(id oid, text string) error {
 	var room [8]header
 	headers, message, err := splitCommit(text, room[:0])

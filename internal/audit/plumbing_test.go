@@ -83,7 +83,13 @@ func (w *world) set(ref, id string) {
 	w.ok(os.WriteFile(name, []byte(id+"\n"), 0o600))
 }
 
-// unsigned is a raw commit without its signature.
+// parseCommit takes a commit's object apart.
+func parseCommit(id oid, raw []byte) (*commit, error) {
+	c := new(commit)
+	return c, c.parse(id, string(raw))
+}
+
+// unsignedCommit is a raw commit without its signature.
 func unsignedCommit(raw string) string {
 	c, err := parseCommit(oid{}, []byte(raw))
 	if err != nil {
