@@ -41,18 +41,7 @@ func TestEveryExampleOfAWebhookIsTaken(t *testing.T) {
 	}
 	ctx, cancel := bounded()
 	defer cancel()
-	w, err := newWorld(ctx, t.TempDir(), true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := w.close(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := w.startInside(ctx); err != nil {
-		t.Fatal(err)
-	}
+	w := startedWorld(ctx, t, t.TempDir(), true)
 	before, err := w.state(ctx)
 	if err != nil {
 		t.Fatal(err)

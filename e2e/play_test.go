@@ -39,6 +39,12 @@ func newPlayOf(t *testing.T, empty bool, config string) *play {
 			t.Fatal(err)
 		}
 	}
+	return &play{t, ctx, startedWorld(ctx, t, dir, empty)}
+}
+
+// startedWorld is a world with rung inside this process, closed when the test ends.
+func startedWorld(ctx context.Context, t *testing.T, dir string, empty bool) *world {
+	t.Helper()
 	w, err := newWorld(ctx, dir, empty)
 	t.Cleanup(func() {
 		if err := w.close(); err != nil {
@@ -51,7 +57,7 @@ func newPlayOf(t *testing.T, empty bool, config string) *play {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &play{t, ctx, w}
+	return w
 }
 
 func (p *play) do(what string, args ...string) {

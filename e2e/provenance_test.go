@@ -179,18 +179,7 @@ func released(ctx context.Context, t *testing.T) (bare, fingerprint string) {
 			t.Fatal(err)
 		}
 	}
-	w, err := newWorld(ctx, dir, false)
-	t.Cleanup(func() {
-		if err := w.close(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err == nil {
-		err = w.startInside(ctx)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := startedWorld(ctx, t, dir, false)
 	p := &play{t, ctx, w}
 	p.onboard()
 	p.climb("1.1.0")

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/rungbot/rung/internal/githubemu"
 )
 
 // TestTheCheckInThePullRequest runs the commands that a promotion's pull request
@@ -64,18 +62,7 @@ func TestTheCheckInThePullRequest(t *testing.T) {
 // request's body and a bare mirror of the repository after it.
 func promoted(ctx context.Context, t *testing.T) (block, bare string) {
 	t.Helper()
-	w, err := newWorld(ctx, t.TempDir(), false)
-	t.Cleanup(func() {
-		if err := w.close(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err == nil {
-		err = w.startInside(ctx)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := startedWorld(ctx, t, t.TempDir(), false)
 	seen := func(verb string, args ...string) bool {
 		ok, _, err := looks[verb].see(ctx, w, args)
 		return ok && err == nil
@@ -99,8 +86,8 @@ func promoted(ctx context.Context, t *testing.T) (block, bare string) {
 	if err := w.settle(ctx); err != nil {
 		t.Fatal(err)
 	}
-	var p githubemu.PullState
-	if p, err = w.promotionPull(ctx, "prod", "checkout"); err != nil {
+	p, err := w.promotionPull(ctx, "prod", "checkout")
+	if err != nil {
 		t.Fatal(err)
 	}
 	_, block, found := strings.Cut(p.Body, "```bash\n")

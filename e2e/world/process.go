@@ -211,17 +211,8 @@ func (p *Process) Stop() {
 func (p *Process) Freeze() {
 	p.tb.Helper()
 	p.signal(syscall.SIGSTOP)
-	deadline := time.NewTimer(patience)
-	tick := time.NewTicker(time.Millisecond)
-	defer deadline.Stop()
-	defer tick.Stop()
-	for !p.still() {
-		select {
-		case <-deadline.C:
-			p.tb.Error("waited in vain until rung stands still")
-			return
-		case <-tick.C:
-		}
+	if !comes(p.still, time.Millisecond) {
+		p.tb.Error("waited in vain until rung stands still")
 	}
 }
 

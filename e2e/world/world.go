@@ -304,21 +304,30 @@ const (
 // test when that takes too long; explain, if any, says what there is instead.
 func (w *World) Wait(what string, cond func() bool, explain func() string) {
 	w.tb.Helper()
+	if comes(cond, glance) {
+		return
+	}
+	text := ""
+	if explain != nil {
+		text = "\n" + explain()
+	}
+	w.tb.Fatalf("waited in vain until %s%s", what, text)
+}
+
+// comes looks at intervals until cond holds; false when that takes too long.
+func comes(cond func() bool, interval time.Duration) bool {
 	deadline := time.NewTimer(patience)
-	tick := time.NewTicker(glance)
+	tick := time.NewTicker(interval)
 	defer deadline.Stop()
 	defer tick.Stop()
 	for !cond() {
 		select {
 		case <-deadline.C:
-			text := ""
-			if explain != nil {
-				text = "\n" + explain()
-			}
-			w.tb.Fatalf("waited in vain until %s%s", what, text)
+			return false
 		case <-tick.C:
 		}
 	}
+	return true
 }
 
 // Quiet waits until every webhook was delivered or has failed.
