@@ -4,28 +4,27 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
-	"regexp"
 	"strings"
 )
 
-var (
-	idForm    = regexp.MustCompile(`^[0-9a-f]{40}$`)
-	ownerForm = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}$`)
-	nameForm  = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,100}$`)
-)
-
 // ValidID says whether id is 40 lower-case hexadecimal digits.
-func ValidID(id string) bool { return idForm.MatchString(id) }
+func ValidID(id string) bool { return len(id) == 40 && strings.Trim(id, "0123456789abcdef") == "" }
 
 // CheckName returns an error unless owner and name can name a repository:
 // ASCII letters, digits, dots, underscores and hyphens, an owner not beginning
-// with a dot, and a name that is neither all dots nor ends in .git.
+// with a dot, and a name that is neither all dots nor ends in .git, each of at
+// most 100 bytes.
 func CheckName(owner, name string) error {
-	if !ownerForm.MatchString(owner) || !nameForm.MatchString(name) ||
+	if !isPlain(owner) || owner[0] == '.' || !isPlain(name) ||
 		strings.Trim(name, ".") == "" || strings.HasSuffix(name, ".git") {
 		return fmt.Errorf("%q is not a repository's name", owner+"/"+name)
 	}
 	return nil
+}
+
+func isPlain(s string) bool {
+	const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
+	return s != "" && len(s) <= 100 && strings.Trim(s, plain) == ""
 }
 
 // CheckRef returns an error unless ref is a full ref name that git would take:

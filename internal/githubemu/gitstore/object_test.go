@@ -55,3 +55,28 @@ func FuzzObjects(f *testing.F) {
 		}
 	})
 }
+
+func TestValidID(t *testing.T) {
+	for id, want := range map[string]bool{
+		strings.Repeat("0123456789abcdef", 3)[:40]: true, strings.Repeat("0", 40): true,
+		"": false, strings.Repeat("0", 39): false, strings.Repeat("0", 41): false, strings.Repeat("0", 39) + "g": false,
+		strings.Repeat("A", 40): false, strings.Repeat("0", 20) + "-" + strings.Repeat("0", 19): false, strings.Repeat("0", 39) + "\n": false,
+	} {
+		if ValidID(id) != want {
+			t.Errorf("ValidID(%q) = %v", id, !want)
+		}
+	}
+}
+
+func TestCheckName(t *testing.T) {
+	long := strings.Repeat("x", 100)
+	for of, want := range map[[2]string]bool{
+		{"acme", "environments"}: true, {"a-B_9", ".github"}: true, {"-a.b", "..x"}: true, {long, long}: true,
+		{"", "x"}: false, {"x", ""}: false, {".acme", "x"}: false, {"acme", ".."}: false, {"acme", "x.git"}: false,
+		{long + "x", "x"}: false, {"x", long + "x"}: false, {"a/b", "x"}: false, {"a", "x y"}: false, {"ä", "x"}: false, {"a", "x\n"}: false,
+	} {
+		if err := CheckName(of[0], of[1]); (err == nil) != want {
+			t.Errorf("CheckName(%.40q, %.40q) = %v", of[0], of[1], err)
+		}
+	}
+}
