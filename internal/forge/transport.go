@@ -6,13 +6,14 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/google/go-github/v60/github"
+
+	"github.com/rungbot/rung/internal/promotion"
 )
 
 // Bounds of one request.
@@ -59,11 +60,6 @@ func (c *Counter) Counts() map[Route]int64 {
 	return maps.Clone(c.counts)
 }
 
-var (
-	hexSegment    = regexp.MustCompile(`^[0-9a-f]{40}$`)
-	numberSegment = regexp.MustCompile(`^[0-9]+$`)
-)
-
 // fixed are the path segments that keep their names in a route class; every
 // other one is a name or an id. The set is closed, so that no outside string
 // becomes a metric's label.
@@ -82,9 +78,9 @@ func routeOf(method, path, prefix string) Route {
 		switch {
 		case i > 0 && i < 3 && segments[0] == "repos":
 			segments[i] = [3]string{"", "{owner}", "{repo}"}[i]
-		case hexSegment.MatchString(s):
+		case isHash(s):
 			segments[i] = "{sha}"
-		case numberSegment.MatchString(s):
+		case isNumber(s):
 			segments[i] = "{id}"
 		case !slices.Contains(fixed, s):
 			segments[i] = "{name}"
@@ -96,6 +92,13 @@ func routeOf(method, path, prefix string) Route {
 	}
 	return Route{Method: method, Class: "/" + strings.Join(segments, "/")}
 }
+
+func isHash(s string) bool {
+	_, err := promotion.ParseHash(s)
+	return err == nil
+}
+
+func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
 // wire is what every request passes last: it counts and bounds.
 func (a *App) wire() http.RoundTripper {
