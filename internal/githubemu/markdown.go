@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // markdown renders the part of GitHub's Markdown that bots write: headings,
@@ -33,17 +34,30 @@ type mdown struct {
 	out   strings.Builder
 }
 
-var (
-	mdHeading = regexp.MustCompile(`^(#{1,6})\s+(.*?)\s*#*$`)
-	mdBullet  = regexp.MustCompile(`^(\s*)([-*+]|\d{1,9}[.)])\s+(.*)$`)
-	mdRule    = regexp.MustCompile(`^\s*([-*_])(\s*[-*_]){2,}\s*$`)
-	mdTable   = regexp.MustCompile(`^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$`)
-	mdTag     = regexp.MustCompile(`^\s*<(/?)(details|summary|br|p|sub|sup|strong|em|code|kbd)(\s+open)?\s*/?>`)
-	mdComment = regexp.MustCompile(`(?s)<!--.*?-->`)
-)
+// marks are what begins, or makes, a block or a part of one. They are compiled when
+// the first text is rendered.
+type marks struct{ heading, bullet, rule, table, tag, comment, code, link, auto, bold, italic, strike, escape *regexp.Regexp }
+
+var mark = sync.OnceValue(func() *marks {
+	return &marks{
+		heading: regexp.MustCompile(`^(#{1,6})\s+(.*?)\s*#*$`),
+		bullet:  regexp.MustCompile(`^(\s*)([-*+]|\d{1,9}[.)])\s+(.*)$`),
+		rule:    regexp.MustCompile(`^\s*([-*_])(\s*[-*_]){2,}\s*$`),
+		table:   regexp.MustCompile(`^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$`),
+		tag:     regexp.MustCompile(`^\s*<(/?)(details|summary|br|p|sub|sup|strong|em|code|kbd)(\s+open)?\s*/?>`),
+		comment: regexp.MustCompile(`(?s)<!--.*?-->`),
+		code:    regexp.MustCompile("(`+)([^`]|[^`].*?[^`])(`+)"),
+		link:    regexp.MustCompile(`\[([^\[\]]+)\]\((https?://[^\s()<>]+)\)`),
+		auto:    regexp.MustCompile(`(^|[\s(])(https?://[^\s<>()\x00]+[^\s<>().,;:!?\x00])`),
+		bold:    regexp.MustCompile(`\*\*([^*\n]+)\*\*|__([^_\n]+)__`),
+		italic:  regexp.MustCompile(`(^|[\s(])(?:\*([^*\s][^*\n]*)\*|_([^_\s][^_\n]*)_)`),
+		strike:  regexp.MustCompile(`~~([^~\n]+)~~`),
+		escape:  regexp.MustCompile("\\\\([\\\\`*_{}\\[\\]()#+.!|<>~@-])"),
+	}
+})
 
 func (m *mdown) blocks() {
-	m.lines = strings.Split(mdComment.ReplaceAllString(strings.Join(m.lines, "\n"), ""), "\n")
+	m.lines = strings.Split(mark().comment.ReplaceAllString(strings.Join(m.lines, "\n"), ""), "\n")
 	for m.at < len(m.lines) {
 		m.block()
 	}
@@ -61,21 +75,21 @@ func (m *mdown) block() {
 		m.at++
 	case strings.HasPrefix(trimmed, "```") || strings.HasPrefix(trimmed, "~~~"):
 		m.fence(trimmed[:3])
-	case mdHeading.MatchString(trimmed):
-		h := mdHeading.FindStringSubmatch(trimmed)
+	case mark().heading.MatchString(trimmed):
+		h := mark().heading.FindStringSubmatch(trimmed)
 		n := string(rune('0' + len(h[1])))
 		m.out.WriteString("<h" + n + ">" + inline(h[2]) + "</h" + n + ">\n")
 		m.at++
-	case mdRule.MatchString(line):
+	case mark().rule.MatchString(line):
 		m.out.WriteString("<hr>\n")
 		m.at++
 	case strings.HasPrefix(trimmed, "<"):
 		m.tag(trimmed)
 	case strings.HasPrefix(trimmed, ">"):
 		m.quote()
-	case mdBullet.MatchString(line):
+	case mark().bullet.MatchString(line):
 		m.list(indentOf(line))
-	case m.at+1 < len(m.lines) && strings.Contains(line, "|") && mdTable.MatchString(m.lines[m.at+1]):
+	case m.at+1 < len(m.lines) && strings.Contains(line, "|") && mark().table.MatchString(m.lines[m.at+1]):
 		m.table()
 	default:
 		m.paragraph()
@@ -134,15 +148,15 @@ func (m *mdown) quote() {
 }
 
 func (m *mdown) list(indent int) {
-	first := mdBullet.FindStringSubmatch(m.lines[m.at])
+	first := mark().bullet.FindStringSubmatch(m.lines[m.at])
 	tag := "ul"
 	if c := first[2][0]; c >= '0' && c <= '9' {
 		tag = "ol"
 	}
 	m.out.WriteString("<" + tag + ">\n")
 	for m.at < len(m.lines) {
-		b := mdBullet.FindStringSubmatch(m.lines[m.at])
-		if b == nil || indentOf(m.lines[m.at]) != indent || mdRule.MatchString(m.lines[m.at]) {
+		b := mark().bullet.FindStringSubmatch(m.lines[m.at])
+		if b == nil || indentOf(m.lines[m.at]) != indent || mark().rule.MatchString(m.lines[m.at]) {
 			break
 		}
 		m.at++
@@ -210,24 +224,14 @@ func (m *mdown) paragraph() {
 	var text []string
 	for begin := m.at; m.at < len(m.lines); m.at++ {
 		l := strings.TrimSpace(m.lines[m.at])
-		if l == "" || m.at > begin && (strings.HasPrefix(l, "```") || strings.HasPrefix(l, ">") || mdHeading.MatchString(l) ||
-			mdBullet.MatchString(m.lines[m.at]) || strings.HasPrefix(l, "<details") || strings.HasPrefix(l, "</details")) {
+		if l == "" || m.at > begin && (strings.HasPrefix(l, "```") || strings.HasPrefix(l, ">") || mark().heading.MatchString(l) ||
+			mark().bullet.MatchString(m.lines[m.at]) || strings.HasPrefix(l, "<details") || strings.HasPrefix(l, "</details")) {
 			break
 		}
 		text = append(text, l)
 	}
 	m.out.WriteString("<p>" + inline(strings.Join(text, "\n")) + "</p>\n")
 }
-
-var (
-	mdCode   = regexp.MustCompile("(`+)([^`]|[^`].*?[^`])(`+)")
-	mdLink   = regexp.MustCompile(`\[([^\[\]]+)\]\((https?://[^\s()<>]+)\)`)
-	mdAuto   = regexp.MustCompile(`(^|[\s(])(https?://[^\s<>()\x00]+[^\s<>().,;:!?\x00])`)
-	mdBold   = regexp.MustCompile(`\*\*([^*\n]+)\*\*|__([^_\n]+)__`)
-	mdItalic = regexp.MustCompile(`(^|[\s(])(?:\*([^*\s][^*\n]*)\*|_([^_\s][^_\n]*)_)`)
-	mdStrike = regexp.MustCompile(`~~([^~\n]+)~~`)
-	mdEscape = regexp.MustCompile("\\\\([\\\\`*_{}\\[\\]()#+.!|<>~@-])")
-)
 
 // inline renders the insides of a block. Finished pieces are put aside under
 // numbers between NUL bytes, which the text cannot hold, so that no later rule
@@ -239,27 +243,27 @@ func inline(text string) string {
 		aside = append(aside, s)
 		return "\x00" + itoa(len(aside)-1) + "\x00"
 	}
-	text = mdCode.ReplaceAllStringFunc(text, func(s string) string {
-		p := mdCode.FindStringSubmatch(s)
+	text = mark().code.ReplaceAllStringFunc(text, func(s string) string {
+		p := mark().code.FindStringSubmatch(s)
 		if len(p[1]) != len(p[3]) {
 			return s
 		}
 		return keep("<code>" + html.EscapeString(strings.TrimSpace(p[2])) + "</code>")
 	})
-	text = mdEscape.ReplaceAllStringFunc(text, func(s string) string { return keep(html.EscapeString(s[1:])) })
-	text = mdTag.ReplaceAllString(text, "")
-	text = mdLink.ReplaceAllStringFunc(text, func(s string) string {
-		p := mdLink.FindStringSubmatch(s)
+	text = mark().escape.ReplaceAllStringFunc(text, func(s string) string { return keep(html.EscapeString(s[1:])) })
+	text = mark().tag.ReplaceAllString(text, "")
+	text = mark().link.ReplaceAllStringFunc(text, func(s string) string {
+		p := mark().link.FindStringSubmatch(s)
 		return keep(`<a rel="nofollow" href="`+html.EscapeString(p[2])+`">`) + p[1] + keep("</a>")
 	})
-	text = mdAuto.ReplaceAllStringFunc(text, func(s string) string {
-		p := mdAuto.FindStringSubmatch(s)
+	text = mark().auto.ReplaceAllStringFunc(text, func(s string) string {
+		p := mark().auto.FindStringSubmatch(s)
 		return p[1] + keep(`<a rel="nofollow" href="`+html.EscapeString(p[2])+`">`+html.EscapeString(p[2])+"</a>")
 	})
 	text = html.EscapeString(text)
-	text = mdBold.ReplaceAllString(text, "<strong>$1$2</strong>")
-	text = mdItalic.ReplaceAllString(text, "$1<em>$2$3</em>")
-	text = mdStrike.ReplaceAllString(text, "<del>$1</del>")
+	text = mark().bold.ReplaceAllString(text, "<strong>$1$2</strong>")
+	text = mark().italic.ReplaceAllString(text, "$1<em>$2$3</em>")
+	text = mark().strike.ReplaceAllString(text, "<del>$1</del>")
 	text = strings.ReplaceAll(text, "\n", "<br>\n")
 	for i, s := range aside {
 		text = strings.Replace(text, "\x00"+itoa(i)+"\x00", s, 1)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 
 	"github.com/rungbot/rung/internal/githubemu/gitstore"
 )
@@ -15,7 +16,9 @@ import (
 //go:embed templates/*.html
 var templateFiles embed.FS
 
-var templates = template.Must(template.ParseFS(templateFiles, "templates/*.html"))
+var templates = sync.OnceValue(func() *template.Template {
+	return template.Must(template.ParseFS(templateFiles, "templates/*.html"))
+})
 
 // view is one page being made.
 type view struct {
@@ -100,7 +103,7 @@ func (s *Server) makePage(r *http.Request, path string) (contentType string, bod
 	}
 	v.frame()
 	var buf bytes.Buffer
-	if err := templates.ExecuteTemplate(&buf, name, v.data); err != nil {
+	if err := templates().ExecuteTemplate(&buf, name, v.data); err != nil {
 		return "", nil, "", err
 	}
 	return "text/html; charset=utf-8", buf.Bytes(), "", nil

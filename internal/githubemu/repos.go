@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rungbot/rung/internal/githubemu/gitstore"
@@ -43,14 +44,14 @@ type CommitSeed struct {
 	Links, Submodules map[string]string
 }
 
-var repoName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+$`)
+var repoName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+$`) })
 
 // CreateRepository makes a repository. It sends no push events for its first
 // commits.
 func (s *Server) CreateRepository(ctx context.Context, seed RepositorySeed) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !repoName.MatchString(seed.Name) {
+	if !repoName().MatchString(seed.Name) {
 		return fmt.Errorf("githubemu: %q is not an OWNER/NAME", seed.Name)
 	}
 	if s.w.repoNamed(seed.Name) != nil {
@@ -186,7 +187,7 @@ func (s *Server) RenameRepository(full, newFull string) error {
 	if r == nil {
 		return notFound()
 	}
-	if !repoName.MatchString(newFull) || s.w.repoNamed(newFull) != nil {
+	if !repoName().MatchString(newFull) || s.w.repoNamed(newFull) != nil {
 		return fmt.Errorf("githubemu: cannot rename %s to %s: not a free OWNER/NAME", full, newFull)
 	}
 	owner, name, _ := strings.Cut(newFull, "/")

@@ -8,15 +8,16 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/rungbot/rung/internal/githubemu/gitstore"
 )
 
 // commitForm is how a commit begins.
-var commitForm = func() *regexp.Regexp {
+var commitForm = sync.OnceValue(func() *regexp.Regexp {
 	const id, person = `[0-9a-f]{40}`, ` ([^<>\n]* )?<[^<>\n]*> (0|[1-9][0-9]*) [+-][0-9]{4}`
 	return regexp.MustCompile(`^tree ` + id + `\n(parent ` + id + `\n)*author` + person + `\ncommitter` + person + `\n`)
-}()
+})
 
 // Modes of tree entries, as git writes them.
 const (
@@ -181,7 +182,7 @@ func checkTree(data []byte) error {
 }
 
 func checkCommit(data []byte) error {
-	if !commitForm.Match(data) {
+	if !commitForm().Match(data) {
 		return fmt.Errorf("commit %s: malformed header", objectID("commit", data))
 	}
 	return nil
