@@ -22,6 +22,7 @@ import (
 	"encoding/hex"
 	"html/template"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -68,7 +69,7 @@ var (
 	//go:embed board.css
 	style []byte
 
-	pageTemplate = template.Must(template.New("page").Parse(pageSource))
+	pageTemplate = sync.OnceValue(func() *template.Template { return template.Must(template.New("page").Parse(pageSource)) })
 	stylePath    = "/board.css?v=" + fingerprint(style)
 )
 
@@ -181,7 +182,7 @@ func (b *Board) send(w http.ResponseWriter, r *http.Request, status int, p page)
 		p.Refresh = refreshSeconds
 	}
 	var buf bytes.Buffer
-	if err := pageTemplate.Execute(&buf, p); err != nil {
+	if err := pageTemplate().Execute(&buf, p); err != nil {
 		b.c.Log.Error().Err(err).Msg("the board could not render a page")
 		http.Error(w, "this page could not be rendered; rung's log says why", http.StatusInternalServerError)
 		return

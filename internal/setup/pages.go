@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/rungbot/rung/internal/forge"
 )
@@ -19,10 +20,12 @@ var pageText string
 var css string
 
 // pages have their style inside: once all is done nothing is served any more.
-var pages = template.Must(template.New("").Funcs(template.FuncMap{
-	"css":   func() template.CSS { return template.CSS(css) }, // #nosec G203 -- our own
-	"words": func(name string) string { return strings.ReplaceAll(name, "_", " ") },
-}).Parse(pageText))
+var pages = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("").Funcs(template.FuncMap{
+		"css":   func() template.CSS { return template.CSS(css) }, // #nosec G203 -- our own
+		"words": func(name string) string { return strings.ReplaceAll(name, "_", " ") },
+	}).Parse(pageText))
+})
 
 var policy = func() string {
 	sum := sha256.Sum256([]byte(css))
@@ -55,7 +58,7 @@ type saysPage struct {
 // show writes a page.
 func (s *Setup) show(w http.ResponseWriter, status int, name string, data any) {
 	var b bytes.Buffer
-	if err := pages.ExecuteTemplate(&b, name, data); err != nil {
+	if err := pages().ExecuteTemplate(&b, name, data); err != nil {
 		http.Error(w, "the page can't be made", http.StatusInternalServerError)
 		return
 	}
