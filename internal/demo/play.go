@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/rungbot/rung/internal/githubemu"
+	"github.com/rungbot/rung/internal/lazyregexp"
 	"github.com/rungbot/rung/internal/promotion"
 )
 
@@ -120,7 +120,7 @@ func (p *play) comeBack(ctx context.Context, landed Entry, person string, to pro
 }
 
 // offered finds the commands in rung's answer.
-var offered = regexp.MustCompile("`(/rollback [a-z0-9-]+ in ([a-z0-9-]+))`")
+var offered = lazyregexp.New("`(/rollback [a-z0-9-]+ in ([a-z0-9-]+))`")
 
 // sameAgain offers the quarantined digest under another tag.
 func (p *play) sameAgain(ctx context.Context) error {

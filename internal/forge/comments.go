@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/google/go-github/v60/github"
 
+	"github.com/rungbot/rung/internal/lazyregexp"
 	"github.com/rungbot/rung/internal/promotion"
 )
 
@@ -44,7 +44,7 @@ type NewComment struct {
 	Maybe bool
 }
 
-var keyGrammar = regexp.MustCompile(`^[A-Za-z0-9._:/-]{1,100}$`)
+var keyGrammar = lazyregexp.New(`^[A-Za-z0-9._:/-]{1,100}$`)
 
 // mark is the hidden line that carries a comment's key. Two hyphens would end
 // an HTML comment early.

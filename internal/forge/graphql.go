@@ -8,12 +8,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/google/go-github/v60/github"
 
+	"github.com/rungbot/rung/internal/lazyregexp"
 	"github.com/rungbot/rung/internal/promotion"
 )
 
@@ -260,7 +260,7 @@ func (c *Client) limitIn(header http.Header, failures []graphQLError) error {
 	return nil
 }
 
-var unknownField = regexp.MustCompile(`[Ff]ield ['"]([A-Za-z]+)['"] doesn't exist|Cannot query field ['"]([A-Za-z]+)['"]`)
+var unknownField = lazyregexp.New(`[Ff]ield ['"]([A-Za-z]+)['"] doesn't exist|Cannot query field ['"]([A-Za-z]+)['"]`)
 
 // dropUnknown remembers the optional fields that the server does not know, if
 // that is all it complains about.
@@ -310,7 +310,7 @@ func judgeErrors(r *result, failures []graphQLError) error {
 	return nil
 }
 
-var aliasOfPull = regexp.MustCompile(`^repository\.p[0-9]+$`)
+var aliasOfPull = lazyregexp.New(`^repository\.p[0-9]+$`)
 
 func pathOf(path []any) string {
 	parts := make([]string, 0, len(path))

@@ -1,15 +1,16 @@
 package forge
 
 import (
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/rungbot/rung/internal/lazyregexp"
 )
 
-var secrets = regexp.MustCompile(`gh[a-z]_[A-Za-z0-9_]{4,}|github_pat_[A-Za-z0-9_]+|v1\.[0-9a-f]{40}|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)?|(?i:(?:bearer|token|basic) +)[A-Za-z0-9_.~+/=-]{8,}`)
+var secrets = lazyregexp.New(`gh[a-z]_[A-Za-z0-9_]{4,}|github_pat_[A-Za-z0-9_]+|v1\.[0-9a-f]{40}|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)?|(?i:(?:bearer|token|basic) +)[A-Za-z0-9_.~+/=-]{8,}`)
 
-var userinfo = regexp.MustCompile(`://[^/\s@]+@`)
+var userinfo = lazyregexp.New(`://[^/\s@]+@`)
 
 // redact takes what looks like a token, an authorisation header or the user
 // part of a URL out of a text.

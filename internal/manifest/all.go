@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/rungbot/rung/internal/lazyregexp"
 	"github.com/rungbot/rung/internal/promotion"
 	"go.yaml.in/yaml/v3"
 )
@@ -273,7 +273,7 @@ func (v *valueReader) document(n *yaml.Node) string {
 }
 
 // valuesOf are the ways to a chart's values inside a HelmRelease or Application.
-var valuesOf = regexp.MustCompile(`^(?:spec\.)?(?:template\.spec\.)?(?:values|sources?(?:\[[^\]]*\])?\.helm\.valuesObject)\.`)
+var valuesOf = lazyregexp.New(`^(?:spec\.)?(?:template\.spec\.)?(?:values|sources?(?:\[[^\]]*\])?\.helm\.valuesObject)\.`)
 
 // under is the path of a mapping among a chart's values.
 func (v *valueReader) under(n *yaml.Node) string {

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/rungbot/rung/internal/lazyregexp"
 	"github.com/rungbot/rung/internal/promotion"
 	"go.yaml.in/yaml/v3"
 )
@@ -212,8 +212,8 @@ func (rw *rewriter) set(s *source, n *yaml.Node, from int, old, value string) er
 }
 
 var (
-	numberLike = regexp.MustCompile(`^[0-9][0-9_]*(\.[0-9_]*)?([eE][-+]?[0-9]+)?$`)
-	boolLike   = regexp.MustCompile(`^(?i:y|n|yes|no|on|off|true|false|null)$`)
+	numberLike = lazyregexp.New(`^[0-9][0-9_]*(\.[0-9_]*)?([eE][-+]?[0-9]+)?$`)
+	boolLike   = lazyregexp.New(`^(?i:y|n|yes|no|on|off|true|false|null)$`)
 )
 
 // plainText reports whether a version, tag or reference without quotes is a

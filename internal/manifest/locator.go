@@ -1,17 +1,18 @@
 package manifest
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/rungbot/rung/internal/lazyregexp"
 )
 
 var (
-	plainKey  = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
-	plainName = regexp.MustCompile(`^[A-Za-z0-9._/:@-]+$`)
-	plainKind = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+	plainKey  = lazyregexp.New(`^[A-Za-z0-9_-]+$`)
+	plainName = lazyregexp.New(`^[A-Za-z0-9._/:@-]+$`)
+	plainKind = lazyregexp.New(`^[A-Za-z0-9._-]+$`)
 )
 
 const (

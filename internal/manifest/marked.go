@@ -2,16 +2,16 @@ package manifest
 
 import (
 	"bytes"
-	"regexp"
 	"strings"
 
+	"github.com/rungbot/rung/internal/lazyregexp"
 	"github.com/rungbot/rung/internal/promotion"
 	"go.yaml.in/yaml/v3"
 )
 
 var (
-	markStart   = regexp.MustCompile(`^#[ \t]*rung:`)
-	markGrammar = regexp.MustCompile(`^#[ \t]*rung:[ \t]*([a-z0-9][a-z0-9-]{0,40})([ \t].*)?$`)
+	markStart   = lazyregexp.New(`^#[ \t]*rung:`)
+	markGrammar = lazyregexp.New(`^#[ \t]*rung:[ \t]*([a-z0-9][a-z0-9-]{0,40})([ \t].*)?$`)
 )
 
 // markIn finds a mark's comment in a line: where it begins and whom it names,

@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"sort"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/rungbot/rung/internal/lazyregexp"
 )
 
 // source is YAML text with its document trees: a file, or the YAML in a
@@ -91,7 +92,7 @@ func decode(data []byte) (docs []*yaml.Node, err error) {
 	}
 }
 
-var parserLine = regexp.MustCompile(`^line ([0-9]+): `)
+var parserLine = lazyregexp.New(`^line ([0-9]+): `)
 
 func (s *source) parseError(err error) error {
 	reason := strings.TrimPrefix(err.Error(), "yaml: ")

@@ -2,7 +2,6 @@ package observe
 
 import (
 	"context"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/rungbot/rung/internal/forge"
 	"github.com/rungbot/rung/internal/hint"
+	"github.com/rungbot/rung/internal/lazyregexp"
 	"github.com/rungbot/rung/internal/promotion"
 )
 
@@ -56,7 +56,7 @@ func clonePull(pr *promotion.PullRequestState) promotion.PullRequestState {
 // they hold it, they are read with every pass: no event tells that they were mended.
 const rulesHold = 30 * time.Second
 
-var pullInMessage = regexp.MustCompile(`(?m)^Merge pull request #([0-9]{1,9})\b|\(#([0-9]{1,9})\)$`)
+var pullInMessage = lazyregexp.New(`(?m)^Merge pull request #([0-9]{1,9})\b|\(#([0-9]{1,9})\)$`)
 
 // query is what must be read now.
 func (p *pass) query() (forge.Query, bool) {

@@ -6,27 +6,27 @@ import (
 	"net/netip"
 	"net/url"
 	"path"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/rungbot/rung/internal/lazyregexp"
 	"github.com/rungbot/rung/internal/nearest"
 
 	"github.com/rungbot/rung/internal/promotion"
 )
 
 var (
-	daysGrammar      = regexp.MustCompile(`^([0-9]{1,4})d(.*)$`)
-	imageComponent   = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$`)
-	imageHost        = regexp.MustCompile(`^(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.)*[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(?::[0-9]{1,5})?$`)
-	loginGrammar     = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9_-]{0,38})$`)
-	repoGrammar      = regexp.MustCompile(`^[A-Za-z0-9._-]{1,100}$`)
-	slugGrammar      = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,99}$`)
-	patternGrammar   = regexp.MustCompile(`^[a-z0-9*?][a-z0-9*?-]{0,40}$`)
-	pathSegment      = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._ -]{0,99}$`)
-	partFileGrammar  = regexp.MustCompile(`^rung\.d/[A-Za-z0-9_][A-Za-z0-9._-]{0,99}\.yaml$`)
-	placeholderGroup = regexp.MustCompile(`\{[^{}]*\}?|\}`)
+	daysGrammar      = lazyregexp.New(`^([0-9]{1,4})d(.*)$`)
+	imageComponent   = lazyregexp.New(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$`)
+	imageHost        = lazyregexp.New(`^(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.)*[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(?::[0-9]{1,5})?$`)
+	loginGrammar     = lazyregexp.New(`^[A-Za-z0-9](?:[A-Za-z0-9_-]{0,38})$`)
+	repoGrammar      = lazyregexp.New(`^[A-Za-z0-9._-]{1,100}$`)
+	slugGrammar      = lazyregexp.New(`^[a-z0-9][a-z0-9._-]{0,99}$`)
+	patternGrammar   = lazyregexp.New(`^[a-z0-9*?][a-z0-9*?-]{0,40}$`)
+	pathSegment      = lazyregexp.New(`^[A-Za-z0-9_][A-Za-z0-9._ -]{0,99}$`)
+	partFileGrammar  = lazyregexp.New(`^rung\.d/[A-Za-z0-9_][A-Za-z0-9._-]{0,99}\.yaml$`)
+	placeholderGroup = lazyregexp.New(`\{[^{}]*\}?|\}`)
 )
 
 // parseDuration reads a Go duration with `d` for days: 90s, 1h30m, 2d, 1d12h.

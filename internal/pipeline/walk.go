@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/rungbot/rung/internal/lazyregexp"
 	"github.com/rungbot/rung/internal/nearest"
 
 	"go.yaml.in/yaml/v3"
@@ -96,7 +96,7 @@ func parseDocument(data []byte) (node *yaml.Node, err error) {
 	return doc.Content[0], nil
 }
 
-var syntaxLine = regexp.MustCompile(`^(?:yaml: )?(?:line ([0-9]{1,9}): )?`)
+var syntaxLine = lazyregexp.New(`^(?:yaml: )?(?:line ([0-9]{1,9}): )?`)
 
 // syntaxError gives the position that a parser's error names.
 func syntaxError(top position, err error) (position, string) {

@@ -4,17 +4,18 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"regexp"
 	"strings"
+
+	"github.com/rungbot/rung/internal/lazyregexp"
 )
 
 // maxFile bounds a file of settings, in bytes.
 const maxFile = 64 << 10
 
 var (
-	assignment = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*)=(.*)$`)
-	quoted     = regexp.MustCompile(`^'[^']*'(?:\\''[^']*')*$`)
-	unquoted   = regexp.MustCompile("^[^\\s'\"\\\\$`;&|<>()*?#~]*$")
+	assignment = lazyregexp.New(`^([A-Za-z_][A-Za-z0-9_]*)=(.*)$`)
+	quoted     = lazyregexp.New(`^'[^']*'(?:\\''[^']*')*$`)
+	unquoted   = lazyregexp.New("^[^\\s'\"\\\\$`;&|<>()*?#~]*$")
 )
 
 // ReadFile reads a file of settings as rung setup writes it: one NAME=VALUE a line,

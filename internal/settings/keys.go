@@ -9,8 +9,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
+
+	"github.com/rungbot/rung/internal/lazyregexp"
 )
 
 const (
@@ -195,10 +196,10 @@ func resolved(path string) string {
 }
 
 var (
-	keyName = regexp.MustCompile(`(?i)\.(pem|key|ppk|p12|pfx)$|^id_(rsa|dsa|ecdsa|ed25519)(_sk)?$`)
+	keyName = lazyregexp.New(`(?i)\.(pem|key|ppk|p12|pfx)$|^id_(rsa|dsa|ecdsa|ed25519)(_sk)?$`)
 	// keyText is looked for at the start of lines only, and not in databases:
 	// what strangers write in comments is kept there.
-	keyText = regexp.MustCompile(`(?m)^[ \t]*(?:-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-[0-9]+:)`)
+	keyText = lazyregexp.New(`(?m)^[ \t]*(?:-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-[0-9]+:)`)
 )
 
 // databaseMagic are the first bytes of SQLite's files.

@@ -7,10 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/rungbot/rung/internal/forge"
+	"github.com/rungbot/rung/internal/lazyregexp"
 	"github.com/rungbot/rung/internal/settings"
 	"github.com/rungbot/rung/internal/sign"
 )
@@ -208,7 +208,7 @@ func (p *place) environment(t target, app forge.NewApp) []byte {
 	return []byte(b.String())
 }
 
-var plain = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
+var plain = lazyregexp.New(`^[A-Za-z0-9_@%+=:,./-]+$`)
 
 // Quote writes a word so that a POSIX shell takes it as it is.
 func Quote(word string) string {

@@ -9,10 +9,10 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/rungbot/rung/internal/forge"
+	"github.com/rungbot/rung/internal/lazyregexp"
 	"github.com/rungbot/rung/internal/settings"
 )
 
@@ -23,7 +23,7 @@ const (
 )
 
 // codeGrammar is wider than what GitHub's codes are.
-var codeGrammar = regexp.MustCompile(`^[A-Za-z0-9_-]{1,200}$`)
+var codeGrammar = lazyregexp.New(`^[A-Za-z0-9_-]{1,200}$`)
 
 // handler serves the two pages to loopback names.
 func (s *Setup) handler() http.Handler {

@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/rungbot/rung/internal/forge"
+	"github.com/rungbot/rung/internal/lazyregexp"
 )
 
 const (
@@ -39,7 +39,7 @@ type target struct {
 	tooNew []string
 }
 
-var orgGrammar = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9-]{0,37}[A-Za-z0-9])?$`)
+var orgGrammar = lazyregexp.New(`^[A-Za-z0-9](?:[A-Za-z0-9-]{0,37}[A-Za-z0-9])?$`)
 
 // newTarget checks the options as far as that needs no network.
 func newTarget(o Options) (target, error) {

@@ -3,10 +3,11 @@ package sign
 import (
 	"bytes"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/rungbot/rung/internal/lazyregexp"
 )
 
 const (
@@ -16,9 +17,9 @@ const (
 )
 
 var (
-	principalGrammar = regexp.MustCompile(`^[A-Za-z0-9_.@+:/=\[\]-]{1,128}$`)
-	namespaceGrammar = regexp.MustCompile(`^[A-Za-z0-9_.@-]{1,64}$`)
-	commentGrammar   = regexp.MustCompile(`^[\x21-\x7e]([\x20-\x7e]{0,254}[\x21-\x7e])?$`)
+	principalGrammar = lazyregexp.New(`^[A-Za-z0-9_.@+:/=\[\]-]{1,128}$`)
+	namespaceGrammar = lazyregexp.New(`^[A-Za-z0-9_.@-]{1,64}$`)
+	commentGrammar   = lazyregexp.New(`^[\x21-\x7e]([\x20-\x7e]{0,254}[\x21-\x7e])?$`)
 )
 
 // AllowedSigner is one line of an allowed_signers file.

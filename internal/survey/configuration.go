@@ -2,10 +2,10 @@ package survey
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/rungbot/rung/internal/lazyregexp"
 	"github.com/rungbot/rung/internal/pipeline"
 	"github.com/rungbot/rung/internal/promotion"
 )
@@ -85,7 +85,7 @@ func writeArtifact(b *strings.Builder, a *Artifact) {
 	}
 }
 
-var build = regexp.MustCompile(`^([A-Za-z][A-Za-z_-]*[-_])[0-9]+$`)
+var build = lazyregexp.New(`^([A-Za-z][A-Za-z_-]*[-_])[0-9]+$`)
 
 // ruleFor says why a live version doesn't count, and what would let its like count.
 func ruleFor(v promotion.Version) (why, rule string) {
@@ -149,7 +149,7 @@ func writeEnvironment(b *strings.Builder, e *Environment) {
 	}
 }
 
-var plain = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9._/-]*$`)
+var plain = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9._/-]*$`)
 
 // scalar is a string in YAML, in quotes where it would be read as something else.
 func scalar(s string) string {

@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/rungbot/rung/internal/lazyregexp"
 	"github.com/rungbot/rung/internal/pipeline"
 	"github.com/rungbot/rung/internal/promotion"
 )
@@ -106,7 +106,7 @@ func publishers(image string) []string {
 	return []string{parts[1] + "/" + parts[2]}
 }
 
-var login = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,38}$`)
+var login = lazyregexp.New(`^[a-z0-9][a-z0-9_-]{0,38}$`)
 
 // usable asks package pipeline whether rung.yaml may name an image.
 func usable(image string) bool {

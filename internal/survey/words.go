@@ -1,10 +1,11 @@
 package survey
 
 import (
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/rungbot/rung/internal/lazyregexp"
 )
 
 // stage is a step on the way to production.
@@ -44,11 +45,11 @@ var alike = map[string]string{
 }
 
 var (
-	orderPrefix = regexp.MustCompile(`^([0-9]{1,3})[-_.]+(.+)$`)
-	wordNumber  = regexp.MustCompile(`^([a-z]+)([0-9]{1,3})$`)
-	digits      = regexp.MustCompile(`^[0-9]{1,4}[a-z]?$`)
-	separators  = regexp.MustCompile(`[-_.]+`)
-	region      = regexp.MustCompile(`^(?:` +
+	orderPrefix = lazyregexp.New(`^([0-9]{1,3})[-_.]+(.+)$`)
+	wordNumber  = lazyregexp.New(`^([a-z]+)([0-9]{1,3})$`)
+	digits      = lazyregexp.New(`^[0-9]{1,4}[a-z]?$`)
+	separators  = lazyregexp.New(`[-_.]+`)
+	region      = lazyregexp.New(`^(?:` +
 		`(?:eu|us|na|sa|ap|af|emea|apac|amer|americas|latam|uk|gb|de|fr|nl|ie|ch|dk|fi|es|pl|jp|sg|au|nz|ca|br|kr|cn|hk|tw|za|ae|global|row)(?:[nsewc]{1,2}[0-9])?[0-9]{0,2}` +
 		`|(?:asia|europe|africa|oceania|america|germany|france|japan|brazil|canada|india|australia|korea|us|uk|north|south|east|west|central){1,3}[0-9]{0,2}[a-z]?` +
 		`|(?:cluster|region|zone|az|dc|c)[0-9]{0,3}|blue|green|primary|secondary)$`)

@@ -12,7 +12,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -20,6 +19,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 
+	"github.com/rungbot/rung/internal/lazyregexp"
 	"github.com/rungbot/rung/internal/promotion"
 )
 
@@ -44,7 +44,7 @@ const (
 	leastObject = 16
 )
 
-var refGrammar = regexp.MustCompile(`^refs/[^\x00-\x20\x7f~^:?*\[\\]+$`)
+var refGrammar = lazyregexp.New(`^refs/[^\x00-\x20\x7f~^:?*\[\\]+$`)
 
 // git makes a bare repository of a git bundle.
 func (b *Bundle) git(ctx context.Context, f *os.File) error {

@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/rungbot/rung/internal/audit"
+	"github.com/rungbot/rung/internal/lazyregexp"
+	"github.com/rungbot/rung/internal/promotion"
 )
 
 // Format is the version of the archive's format.
@@ -63,10 +64,7 @@ type Report struct {
 	Data []byte
 }
 
-var (
-	nameGrammar   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9][A-Za-z0-9._-]{0,79})?$`)
-	sha256Grammar = regexp.MustCompile(`^[0-9a-f]{64}$`)
-)
+var nameGrammar = lazyregexp.New(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9][A-Za-z0-9._-]{0,79})?$`)
 
 func (m *Manifest) encode() ([]byte, error) {
 	data, err := json.MarshalIndent(m, "", "  ")
@@ -101,7 +99,8 @@ func parseManifest(data []byte) (Manifest, error) {
 	}
 	seen := map[string]bool{manifestName: true, sumsName: true}
 	for _, f := range m.Files {
-		if !nameGrammar.MatchString(f.Name) || seen[f.Name] || f.Size < 0 || !sha256Grammar.MatchString(f.SHA256) {
+		_, err := promotion.ParseDigest("sha256:" + f.SHA256)
+		if err != nil || !nameGrammar.MatchString(f.Name) || seen[f.Name] || f.Size < 0 {
 			return m, fmt.Errorf("%s: %.60q is no entry that an archive may have", manifestName, f.Name)
 		}
 		seen[f.Name] = true

@@ -20,7 +20,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -30,6 +29,7 @@ import (
 	"github.com/go-git/go-git/v5/storage/filesystem"
 
 	"github.com/rungbot/rung/internal/gitrepo"
+	"github.com/rungbot/rung/internal/lazyregexp"
 	"github.com/rungbot/rung/internal/progress"
 	"github.com/rungbot/rung/internal/promotion"
 )
@@ -192,7 +192,7 @@ func explained(err error) error {
 	return err
 }
 
-var refGrammar = regexp.MustCompile(`^refs/heads(/[A-Za-z0-9_+@#=,-][A-Za-z0-9_.+@#=,-]*)+$`)
+var refGrammar = lazyregexp.New(`^refs/heads(/[A-Za-z0-9_+@#=,-][A-Za-z0-9_.+@#=,-]*)+$`)
 
 // plain reports whether a ref can be a file's path, whoever named it.
 func plain(ref string) bool {

@@ -3,22 +3,22 @@ package github
 import (
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/rungbot/rung/internal/lazyregexp"
 	"github.com/rungbot/rung/internal/promotion"
 )
 
 var (
-	guidGrammar  = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
-	eventGrammar = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
+	guidGrammar  = lazyregexp.New(`^[A-Za-z0-9-]{1,64}$`)
+	eventGrammar = lazyregexp.New(`^[a-z0-9_]{1,64}$`)
 	// Logins of managed users carry an underscore and their company's code.
-	loginGrammar      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,38}(\[bot\])?$`)
-	fullNameGrammar   = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9_-]{0,38})/([A-Za-z0-9._-]{1,100})$`)
-	identifierGrammar = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,20}$`)
-	imageGrammar      = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)+$`)
+	loginGrammar      = lazyregexp.New(`^[A-Za-z0-9][A-Za-z0-9_-]{0,38}(\[bot\])?$`)
+	fullNameGrammar   = lazyregexp.New(`^([A-Za-z0-9][A-Za-z0-9_-]{0,38})/([A-Za-z0-9._-]{1,100})$`)
+	identifierGrammar = lazyregexp.New(`^[A-Za-z0-9_.:-]{1,20}$`)
+	imageGrammar      = lazyregexp.New(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)+$`)
 )
 
 // maxImage is the longest image name, in bytes.

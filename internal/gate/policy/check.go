@@ -1,10 +1,11 @@
 package policy
 
 import (
-	"regexp"
 	"sort"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/rungbot/rung/internal/lazyregexp"
 )
 
 // key is one key of an assertion tree, taken apart as the engine does:
@@ -24,9 +25,9 @@ type key struct {
 }
 
 var (
-	keyParts      = regexp.MustCompile(`^(~(\w*)\.)?(.*?)(?:\s*->\s*(\w+))?$`)
-	inParentheses = regexp.MustCompile(`^\((?:(\w+):)?(.+)\)$`)
-	inBackslashes = regexp.MustCompile(`^\\(.+)\\$`)
+	keyParts      = lazyregexp.New(`^(~(\w*)\.)?(.*?)(?:\s*->\s*(\w+))?$`)
+	inParentheses = lazyregexp.New(`^\((?:(\w+):)?(.+)\)$`)
+	inBackslashes = lazyregexp.New(`^\\(.+)\\$`)
 )
 
 func parseKey(text string) (key, bool) {

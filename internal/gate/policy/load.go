@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"sort"
 	"strconv"
 	"strings"
 
+	"github.com/rungbot/rung/internal/lazyregexp"
 	"github.com/rungbot/rung/internal/nearest"
 
 	"github.com/kyverno/kyverno-json/pkg/apis/policy/v1alpha1"
@@ -166,7 +166,7 @@ func (f *file) plainNodes(n *yaml.Node, depth int, left *int) bool {
 	return true
 }
 
-var lineNumber = regexp.MustCompile(`line (\d+)`)
+var lineNumber = lazyregexp.New(`line (\d+)`)
 
 // decodeProblem reports an error of a YAML decoder, at the line it names.
 func (f *file) decodeProblem(err error) {
@@ -366,8 +366,8 @@ func (f *file) context(c *checker, rule *v1alpha1.ValidatingRule, n *yaml.Node, 
 }
 
 var (
-	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	inMessage    = regexp.MustCompile(`{{(.*?)}}`)
+	variableName = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	inMessage    = lazyregexp.New(`{{(.*?)}}`)
 )
 
 // message judges the expressions in a message, which must be strings.
