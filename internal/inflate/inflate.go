@@ -74,7 +74,8 @@ func (d *Decoder) blocks() error {
 		case 0:
 			err = d.stored()
 		case 1:
-			err = d.codes(&fixed.litTable, &fixed.distTable)
+			f := fixed()
+			err = d.codes(&f.litTable, &f.distTable)
 		case 2:
 			err = d.dynamic()
 		default:

@@ -1,6 +1,9 @@
 package inflate
 
-import "math/bits"
+import (
+	"math/bits"
+	"sync"
+)
 
 // A table is indexed by the next bits of the stream, lowest first. A code with fewer
 // bits than that stands there once for each way to go on; a longer one goes on in a
@@ -58,7 +61,7 @@ var (
 	preEntries  = plain()
 	litEntries  = literals()
 	distEntries = distances()
-	fixed       = fixedCodes()
+	fixed       = sync.OnceValue(fixedCodes)
 )
 
 // plain are entries of the symbols as they are.

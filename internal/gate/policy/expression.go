@@ -197,7 +197,7 @@ func (e *expression) field(name string, context value) value {
 			e.problem("the facts have no field %s here%s", shorten(name), nearest.DidYouMean(name, s.names()))
 			return value{shape: anyShape}
 		}
-		if s == factsShape && name == "now" {
+		if s == factsShape() && name == "now" {
 			e.readsNow = true
 		}
 		return value{
@@ -288,7 +288,7 @@ func (e *expression) logic(n parsing.ASTNode, context value, loops int) value {
 
 func (e *expression) call(n parsing.ASTNode, context value, loops int) value {
 	name, _ := n.Value.(string)
-	f, known := functions[name]
+	f, known := functions()[name]
 	switch {
 	case !known:
 		e.problem("%s() is not a function of the engine%s", shorten(name), nearest.DidYouMean(name, functionNames()))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sort"
+	"sync"
 
 	jpfunctions "github.com/jmespath-community/go-jmespath/pkg/functions"
 	"github.com/kyverno/kyverno-json/pkg/engine/template"
@@ -57,7 +58,7 @@ var (
 
 // functions is the engine's own table, annotated. It is built once and only
 // read.
-var functions = func() map[string]function {
+var functions = sync.OnceValue(func() map[string]function {
 	out := map[string]function{}
 	for _, entry := range template.GetFunctions(context.Background()) {
 		f := function{
@@ -72,12 +73,12 @@ var functions = func() map[string]function {
 		out[entry.Name] = f
 	}
 	return out
-}()
+})
 
 // functionNames are the functions that a policy may use, sorted.
 func functionNames() []string {
 	var out []string
-	for name, f := range functions {
+	for name, f := range functions() {
 		if f.forbidden == "" {
 			out = append(out, name)
 		}

@@ -299,7 +299,7 @@ func (f *file) lint(p *v1alpha1.ValidatingPolicy, root *yaml.Node) {
 }
 
 func (f *file) rule(rule *v1alpha1.ValidatingRule, n *yaml.Node) {
-	facts := value{shape: factsShape, sure: true}
+	facts := value{shape: factsShape(), sure: true}
 	c := &checker{file: f, expression: expression{vars: map[string]value{
 		"$payload": facts,
 		"$now":     {shape: stringShape, sure: true},

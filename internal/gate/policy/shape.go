@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"sort"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rungbot/rung/internal/promotion"
@@ -45,7 +46,7 @@ var (
 	boolShape   = &shape{kind: kindBool}
 	// factsShape is the form of the whole document. It is built once and only
 	// read.
-	factsShape = shapeOf(reflect.TypeOf(promotion.Facts{}))
+	factsShape = sync.OnceValue(func() *shape { return shapeOf(reflect.TypeOf(promotion.Facts{})) })
 )
 
 // shapeOf derives the form in which encoding/json writes a type. The facts'
