@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -37,4 +38,47 @@ func TestSettingsFromAFile(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestOneCommandIsKnownAsAmongAll: a parser that knows only the command that was asked
+// for says what the one of the whole command line says, which is asked where a flag
+// comes first.
+func TestOneCommandIsKnownAsAmongAll(t *testing.T) {
+	all, _, err := commandTable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := [][]string{{"complete"}, {"keys"}, {"policy"}, {"keys", "rotat"}}
+	for _, c := range all {
+		words = append(words, strings.Fields(c.Name))
+	}
+	for _, of := range words {
+		if len(only(of)) == 0 {
+			t.Errorf("the parser of %s knows all commands", of[0])
+		}
+		for _, more := range [][]string{{"--help"}, {"--setings=x"}, {"--jso"}, {"verify", "b", "c", "d", "--none"}} {
+			args := append(slices.Clip(of), more...)
+			code, said := answer(t, args)
+			wholeCode, whole := answer(t, append([]string{"--settings=none"}, args...))
+			if code != wholeCode || said != whole || said == "" {
+				t.Errorf("%q: exit %d, want %d\n%s\nwant\n%s", args, code, wholeCode, said, whole)
+			}
+		}
+	}
+	for _, of := range [][]string{nil, {""}, {"--help"}, {"verfy"}, {"--settings=none", "verify"}} {
+		if len(only(of)) != 0 {
+			t.Errorf("the parser of %q knows one command", of)
+		}
+	}
+	if _, said := answer(t, []string{"--help"}); !strings.Contains(said, "verify") || !strings.Contains(said, "serve") {
+		t.Errorf("the help of all:\n%s", said)
+	}
+}
+
+// answer is what rung says on either stream.
+func answer(t *testing.T, args []string) (int, string) {
+	t.Helper()
+	var out, said bytes.Buffer
+	code := run(t.Context(), args, streams{in: strings.NewReader(""), out: &out, err: &said})
+	return code, out.String() + said.String()
 }
