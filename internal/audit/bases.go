@@ -22,11 +22,13 @@ type baseAt struct {
 	from, to int32
 }
 
-// basesBytes is how much each half holds, and basesCount how many entries. One of more
-// than an eighth of those bytes is not kept.
+// basesBytes is how much each half holds, and basesCount how many entries; the first
+// is of firstBases, and each is twice the one before until they are that large. An entry
+// of more than an eighth of those bytes is not kept.
 const (
 	basesBytes = 8 << 20
 	basesCount = 32 << 10
+	firstBases = 512 << 10
 )
 
 // entryBase is an unpacked entry. Its bytes stay what they are until the next object
@@ -53,7 +55,11 @@ func (b *bases) room(size int) []byte {
 	if b.young.at == nil || len(b.young.at) >= basesCount || size > cap(b.young.memory)-len(b.young.memory) {
 		b.old, b.young = b.young, b.old
 		if clear(b.young.at); b.young.at == nil {
-			b.young = basesHalf{make([]byte, 0, basesBytes), map[uint64]baseAt{}}
+			b.young.at = map[uint64]baseAt{}
+		}
+		if cap(b.young.memory) < basesBytes {
+			room := max(firstBases, 2*cap(b.old.memory), 8*size)
+			b.young.memory = make([]byte, min(room, basesBytes))
 		}
 		b.young.memory = b.young.memory[:0]
 	}

@@ -31,6 +31,8 @@ type objects struct {
 	*repository
 	commits generations[oid, *commit]
 	trees   generations[oid, []entry]
+	// passing is true while nothing will be swept: what is named need not be known.
+	passing bool
 	// sweeping is true when everything that is named is read; queue is what was named
 	// meanwhile.
 	sweeping bool
@@ -94,7 +96,7 @@ func (o *objects) fill(c *commit, id oid) error {
 	if text, ok := o.kept.get(id); ok {
 		return c.parse(id, text)
 	}
-	again := o.known[id]&foundBit != 0
+	again := o.known(id)&foundBit != 0
 	raw, err := o.read(id, kindCommit)
 	if err != nil {
 		return err
@@ -113,11 +115,14 @@ func (o *objects) fill(c *commit, id oid) error {
 
 // name remembers that an object is named as one of a kind.
 func (o *objects) name(id oid, k kind) {
-	s := o.known[id]
+	if o.passing {
+		return
+	}
+	s := o.known(id)
 	if s.kind() == k || s.named(k) {
 		return
 	}
-	o.known[id] = s | nameBit(k)
+	o.learn(id, s|nameBit(k))
 	if o.sweeping {
 		o.queue = append(o.queue, namedObject{id, k})
 	}
@@ -135,7 +140,7 @@ func (o *objects) treeAfter(id oid, was []entry) ([]entry, error) {
 	if t, ok := o.trees.renew(id, func(t []entry) int { return 64 * len(t) }); ok {
 		return t, nil
 	}
-	again := o.known[id]&foundBit != 0
+	again := o.known(id)&foundBit != 0
 	raw, err := o.read(id, kindTree)
 	if err != nil {
 		return nil, err
@@ -363,13 +368,7 @@ func (o *objects) sweep(tips []oid, reading *progress.Step) error {
 	for _, id := range tips {
 		o.name(id, kindCommit)
 	}
-	for id, s := range o.known {
-		for k := kindCommit; k <= kindBlob; k++ {
-			if s.named(k) {
-				o.queue = append(o.queue, namedObject{id, k})
-			}
-		}
-	}
+	o.named(func(id oid, k kind) { o.queue = append(o.queue, namedObject{id, k}) })
 	o.sweeping = true
 	defer func() { o.sweeping, o.queue = false, nil }()
 	for len(o.queue) > 0 {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	stdzlib "compress/zlib"
-	"encoding/binary"
 	"io"
 	"path/filepath"
 	"testing"
@@ -27,21 +26,29 @@ func BenchmarkInflate(b *testing.B) {
 		b.Fatal(len(packs), err)
 	}
 	p := packs[0]
-	defer func() { _ = p.file.Close() }()
+	defer p.close()
 	var entries [][]byte
 	var sizes []int
 	var all int64
-	offsets := p.index[8+1024+24*p.count:]
-	for i := range p.count {
-		head, err := p.head(int64(binary.BigEndian.Uint32(offsets[4*i:])))
+	for first := range 256 {
+		err := p.index.each(byte(first), func(_ oid, n int) {
+			offset, err := p.index.offset(byte(first), n)
+			if err != nil {
+				b.Fatal(err)
+			}
+			head, err := p.head(offset)
+			if err != nil {
+				b.Fatal(err)
+			}
+			packed, err := p.from(head.at, packedRoom(head.size))
+			if err != nil {
+				b.Fatal(err)
+			}
+			entries, sizes, all = append(entries, bytes.Clone(packed)), append(sizes, int(head.size)), all+head.size
+		})
 		if err != nil {
 			b.Fatal(err)
 		}
-		packed, err := p.from(head.at, packedRoom(head.size))
-		if err != nil {
-			b.Fatal(err)
-		}
-		entries, sizes, all = append(entries, bytes.Clone(packed)), append(sizes, int(head.size)), all+head.size
 	}
 	run := func(name string, unpack func(dst, src []byte) error) {
 		b.Run(name, func(b *testing.B) {

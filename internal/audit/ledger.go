@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -174,13 +173,10 @@ func (v *verifier) walkLedger(ctx context.Context, tip oid) (*ledgerWalk, error)
 	return l, l.follow(ctx, 0)
 }
 
-// expect makes room for so many ledger commits, with a record each and eight objects in
-// all: a table that grows is written again and again.
+// expect makes room for so many ledger commits, with a record each: a table that grows
+// is written again and again.
 func (l *ledgerWalk) expect(commits int) {
 	l.index, l.written = make(map[oid]int, commits), make(map[string]int, commits)
-	known := make(map[oid]status, min(8*commits, l.packed()))
-	maps.Copy(known, l.known)
-	l.known = known
 }
 
 // follow judges the ledger's commits from one on.

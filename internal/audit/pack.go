@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math/bits"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,8 +15,6 @@ import (
 
 // Limits of packs.
 const (
-	// maxIndex is the largest index that is read: 50 million objects.
-	maxIndex = 2 << 30
 	// maxChain is the longest chain of deltas; git itself makes none above 4095.
 	maxChain = 5000
 	// chunkBytes is how much of a pack is read at a time, with chunkMore of the next
@@ -34,14 +31,9 @@ type pack struct {
 	size int64
 	// broken says why it can't be read; it names no objects then.
 	broken error
-	// index is the whole index: a fan-out of 256 counts, the names in order,
-	// checksums, offsets, offsets of 64 bits.
-	index []byte
-	count int
-	// starts are where the names begin whose first bits, without shift lower ones of
-	// 64, are a number: one more than there are such numbers.
-	starts []uint32
-	shift  int
+	index  *packIndex
+	// known is what is known of each object, by its number in the index.
+	known []status
 
 	chunks map[int64][]byte
 	order  []int64 // of chunks, oldest first
@@ -88,115 +80,53 @@ func openPacks(objects string) ([]*pack, error) {
 	return packs, nil
 }
 
-// load reads the index and holds its form together.
+// load opens the index, and looks at how the pack begins.
 func (p *pack) load(name string) error {
 	info, err := p.file.Stat()
 	if err != nil {
 		return err
 	}
 	p.size = info.Size()
-	f, err := os.Open(name) // #nosec G304 -- found in the clone
-	if err != nil {
+	if p.index, err = openIndex(name); err != nil {
 		return err
 	}
-	defer func() { _ = f.Close() }()
-	if info, err = f.Stat(); err != nil {
-		return err
-	}
-	if info.Size() > maxIndex {
-		return fmt.Errorf("an index of %d bytes, at most %d are read", info.Size(), maxIndex)
-	}
-	p.index = make([]byte, info.Size())
-	if _, err := io.ReadFull(f, p.index); err != nil {
-		return err
-	}
-	if len(p.index) < 8+1024+40 || string(p.index[:8]) != "\xfftOc\x00\x00\x00\x02" {
-		return errors.New("no index of version 2: git index-pack writes one")
-	}
+	p.known = make([]status, p.index.count())
 	if head, err := p.chunk(0); err != nil || p.size < 32 || string(head[:4]) != "PACK" {
 		return errors.New("the pack does not begin as one")
-	}
-	before := 0
-	for i := range 256 {
-		n := p.fan(i)
-		if n < before {
-			return errors.New("its fan-out goes back")
-		}
-		before = n
-	}
-	if rest := len(p.index) - 8 - 1024 - 28*before - 40; rest < 0 || rest%8 != 0 {
-		return errors.New("its length is not what its fan-out says")
-	}
-	p.count = before
-	return p.arrange()
-}
-
-// fan is the number of objects whose first byte is at most i.
-func (p *pack) fan(i int) int {
-	return int(binary.BigEndian.Uint32(p.index[8+4*i:]))
-}
-
-// arrange holds the names to the fan-out and to their order, and notes where those
-// begin that begin with the same bits: so many that there are few of each.
-func (p *pack) arrange() error {
-	names := p.names()
-	prefix := max(8, bits.Len(uint(p.count))-2) //nolint:gosec // not negative
-	p.shift = 64 - prefix
-	p.starts = make([]uint32, 1<<prefix+1)
-	next := 0
-	var before uint64
-	for i := range p.count {
-		name := names[20*i : 20*i+20]
-		first := binary.BigEndian.Uint64(name)
-		if first < before || i > 0 && first == before && bytes.Compare(names[20*i-20:20*i], name) >= 0 {
-			return errors.New("its names are not in order")
-		}
-		if b := int(name[0]); i >= p.fan(b) || b > 0 && i < p.fan(b-1) {
-			return errors.New("its fan-out is not that of its names")
-		}
-		for before = first; next <= int(first>>p.shift); next++ { //nolint:gosec // prefix bits
-			p.starts[next] = uint32(i) //nolint:gosec // below maxIndex
-		}
-	}
-	for ; next < len(p.starts); next++ {
-		p.starts[next] = uint32(p.count) //nolint:gosec // below maxIndex
 	}
 	return nil
 }
 
-// names are the names of the index, in order.
-func (p *pack) names() []byte { return p.index[8+1024:] }
+func (p *pack) close() {
+	if p.file != nil {
+		_ = p.file.Close()
+	}
+	if p.index != nil {
+		p.index.close()
+	}
+}
 
-// find is the offset of an object.
-func (p *pack) find(id oid) (int64, bool) {
+// find is the number of an object in the index; -1 where it has none.
+func (p *pack) find(id *oid) int {
 	if p.broken != nil {
-		return 0, false
+		return -1
 	}
-	names, first := p.names(), binary.BigEndian.Uint64(id[:])
-	at := first >> p.shift
-	i, end := int(p.starts[at]), int(p.starts[at+1])
-	for to := end; i < to; {
-		middle := (i + to) / 2
-		n := binary.BigEndian.Uint64(names[20*middle:])
-		if n < first || n == first && bytes.Compare(names[20*middle:20*middle+20], id[:]) < 0 {
-			i = middle + 1
-		} else {
-			to = middle
-		}
+	n, err := p.index.find(id)
+	if err != nil {
+		p.broken = err
 	}
-	if i >= end || !bytes.Equal(names[20*i:20*i+20], id[:]) {
-		return 0, false
+	return n
+}
+
+// each calls for each object of which something is known.
+func (p *pack) each(call func(id oid, s status)) {
+	for b := 0; b < 256 && p.broken == nil; b++ {
+		p.broken = p.index.each(byte(b), func(id oid, n int) {
+			if s := p.known[n]; s != 0 {
+				call(id, s)
+			}
+		})
 	}
-	offsets := p.index[8+1024+24*p.count:]
-	offset := int64(binary.BigEndian.Uint32(offsets[4*i:]))
-	if offset&(1<<31) == 0 {
-		return offset, true
-	}
-	large := offsets[4*p.count : len(offsets)-40]
-	if i = int(offset &^ (1 << 31)); 8*i+8 > len(large) {
-		return -1, true
-	}
-	return int64(binary.BigEndian.Uint64(large[8*i:])), true //nolint:gosec // a negative one is refused when it is read
 }
 
 // from is some of the pack's bytes from an offset on, at least n unless the pack

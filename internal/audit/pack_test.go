@@ -2,14 +2,12 @@ package audit
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -191,76 +189,4 @@ func TestIdent(t *testing.T) {
 			t.Errorf("%q is %v", w, isIdent(w))
 		}
 	}
-}
-
-// Names are found wherever they stand: forged ones are no hashes and may all begin
-// alike.
-func TestNamesAreFoundWhereverTheyStand(t *testing.T) {
-	random := rand.New(rand.NewPCG(7, 8))
-	for _, alike := range []int{0, 3, 12} {
-		for _, count := range []int{0, 1, 2, 9, 1000, 5000} {
-			var ids []oid
-			for range count {
-				var id oid
-				for i := alike; i < len(id); i++ {
-					id[i] = byte(random.Uint32())
-				}
-				ids = append(ids, id)
-			}
-			slices.SortFunc(ids, func(a, b oid) int { return bytes.Compare(a[:], b[:]) })
-			p := indexed(ids)
-			if err := p.arrange(); err != nil {
-				t.Fatal(err)
-			}
-			for i, id := range ids {
-				if offset, ok := p.find(id); !ok || offset != int64(i) {
-					t.Errorf("name %d of %d is found at %d, %v", i, count, offset, ok)
-				}
-				id[19] ^= 1
-				if offset, ok := p.find(id); ok && ids[offset] != id {
-					t.Errorf("what is not there is found at %d", offset)
-				}
-			}
-			for _, other := range []oid{{}, oid(bytes.Repeat([]byte{0xff}, 20)), {0, 0, 0, 1}} {
-				if offset, ok := p.find(other); ok {
-					t.Errorf("what is not there is found at %d", offset)
-				}
-			}
-			if count < 2 {
-				continue
-			}
-			last := len(ids) - 1
-			for name, wrong := range map[string][]oid{
-				"two change places": slices.Concat([]oid{ids[1], ids[0]}, ids[2:]), "one is there twice": slices.Concat(ids[:last], ids[last-1:last]),
-			} {
-				if p := indexed(wrong); p.arrange() == nil {
-					t.Errorf("%d names of which %s are in order", count, name)
-				}
-			}
-			p = indexed(ids)
-			p.index[8+4*int(ids[last][0])+3]-- // one less begins so
-			if p.arrange() == nil {
-				t.Errorf("%d names: any fan-out will do", count)
-			}
-		}
-	}
-}
-
-// indexed is a pack with an index that has these names as they come, each at the
-// offset of its number.
-func indexed(ids []oid) *pack {
-	p := &pack{index: make([]byte, 8+1024), count: len(ids)}
-	for _, id := range ids {
-		p.index = append(p.index, id[:]...)
-		for b := int(id[0]); b < 256; b++ {
-			n := p.index[8+4*b:]
-			binary.BigEndian.PutUint32(n, binary.BigEndian.Uint32(n)+1)
-		}
-	}
-	p.index = append(p.index, make([]byte, 4*len(ids))...)
-	for i := range ids {
-		p.index = binary.BigEndian.AppendUint32(p.index, uint32(i))
-	}
-	p.index = append(p.index, make([]byte, 40)...)
-	return p
 }

@@ -28,6 +28,11 @@ type database struct {
 	bytes int64
 	// bases are unpacked entries of packs.
 	bases bases
+	// found is the object that was found last, foundAt its number in foundIn: what is
+	// asked for once is asked for again at once.
+	found   oid
+	foundIn *pack
+	foundAt int
 
 	hasher sha1cd.CollisionResistantHash
 	header [32]byte
@@ -114,7 +119,7 @@ func (db *database) add(path string) error {
 func (db *database) close() {
 	for _, d := range db.dirs {
 		for _, p := range d.packs {
-			_ = p.file.Close()
+			p.close()
 		}
 	}
 }
@@ -153,7 +158,10 @@ func (db *database) object(id oid, want use) (kind, []byte, error) {
 			return k, data, err
 		}
 	}
-	p, offset := db.find(id)
+	p, offset, err := db.offset(id)
+	if err != nil {
+		return kindOther, nil, err
+	}
 	if p == nil {
 		return db.late(id, want != useHash)
 	}
@@ -204,26 +212,30 @@ func (db *database) late(id oid, keep bool) (kind, []byte, error) {
 	return kindOther, nil, &objectError{ObjectMissing, id, "not in this clone: fetch everything, without filter or depth"}
 }
 
-// packed counts the objects in packs.
-func (db *database) packed() (n int) {
-	for _, d := range db.dirs {
-		for _, p := range d.packs {
-			n += p.count
-		}
+// find is the pack that has an object, and its number there; nil where none has it.
+func (db *database) find(id oid) (*pack, int) {
+	if db.foundIn != nil && db.found == id {
+		return db.foundIn, db.foundAt
 	}
-	return n
-}
-
-// find is where an object is packed.
-func (db *database) find(id oid) (*pack, int64) {
 	for _, d := range db.dirs {
 		for _, p := range d.packs {
-			if offset, ok := p.find(id); ok {
-				return p, offset
+			if n := p.find(&id); n >= 0 {
+				db.found, db.foundIn, db.foundAt = id, p, n
+				return p, n
 			}
 		}
 	}
-	return nil, 0
+	return nil, -1
+}
+
+// offset is the pack that has an object, and where it lies there.
+func (db *database) offset(id oid) (*pack, int64, error) {
+	p, n := db.find(id)
+	if p == nil {
+		return nil, 0, nil
+	}
+	offset, err := p.index.offset(id[0], n)
+	return p, offset, err
 }
 
 // resolve unpacks the entry at an offset, and all that it stands on.
@@ -262,7 +274,10 @@ func (db *database) resolve(p *pack, offset int64) (entryBase, error) {
 			offset = head.base
 			continue
 		}
-		if p, offset = db.find(head.id); p == nil {
+		if p, offset, err = db.offset(head.id); err != nil {
+			return e, err
+		}
+		if p == nil {
 			return e, fmt.Errorf("what it stands on, %s, is not in a pack", head.id)
 		}
 	}

@@ -96,8 +96,10 @@ type repository struct {
 	// refs are all refs that name an object; head is what HEAD points to.
 	refs map[string]oid
 	head string
-	// known is what is known of objects.
-	known map[oid]status
+	// unpacked is what is known of objects that no pack names; many counts those of
+	// which something is known, those in packs too.
+	unpacked map[oid]status
+	many     int
 }
 
 // openRepository opens the repository that path is, or lies in.
@@ -106,7 +108,7 @@ func openRepository(path string) (*repository, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &repository{dir: dir, refs: map[string]oid{}, known: map[oid]status{}}
+	r := &repository{dir: dir, refs: map[string]oid{}, unpacked: map[oid]status{}}
 	if err := r.load(); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -199,7 +201,7 @@ func (r *repository) readTo(how use, id oid, want kind) ([]byte, error) {
 
 // check hashes an object that is not needed itself. It returns its kind.
 func (r *repository) check(id oid) (kind, error) {
-	if s := r.known[id]; s&foundBit != 0 {
+	if s := r.known(id); s&foundBit != 0 {
 		return s.kind(), nil
 	}
 	k, _, err := r.object(id, useHash)
@@ -214,7 +216,7 @@ func (r *repository) object(id oid, want use) (k kind, data []byte, err error) {
 			k, data, err = kindOther, nil, &objectError{ObjectUnreadable, id, clip(fmt.Sprint(p))}
 		}
 	}()
-	if len(r.known) >= maxObjects {
+	if r.many >= maxObjects {
 		return kindOther, nil, &objectError{ObjectUnreadable, id, fmt.Sprintf("more than %d objects", maxObjects)}
 	}
 	k, data, err = r.database.object(id, want)
@@ -226,8 +228,57 @@ func (r *repository) object(id oid, want use) (k kind, data []byte, err error) {
 		}
 		return kindOther, nil, err
 	}
-	r.known[id] = r.known[id].found(k)
+	r.learn(id, r.known(id).found(k))
 	return k, data, nil
+}
+
+// known is what is known of an object.
+func (r *repository) known(id oid) status {
+	if p, n := r.find(id); p != nil {
+		return p.known[n]
+	}
+	return r.unpacked[id]
+}
+
+// learn remembers what is known of an object now.
+func (r *repository) learn(id oid, s status) {
+	if r.known(id) == 0 {
+		r.many++
+	}
+	if p, n := r.find(id); p != nil {
+		p.known[n] = s
+		return
+	}
+	r.unpacked[id] = s
+}
+
+// forget forgets what is known of objects.
+func (r *repository) forget() {
+	for _, d := range r.dirs {
+		for _, p := range d.packs {
+			clear(p.known)
+		}
+	}
+	r.unpacked, r.many = map[oid]status{}, 0
+}
+
+// named calls for each object that is named as one of a kind, and was not found to be.
+func (r *repository) named(call func(id oid, k kind)) {
+	each := func(id oid, s status) {
+		for k := kindCommit; k <= kindBlob; k++ {
+			if s.named(k) {
+				call(id, k)
+			}
+		}
+	}
+	for _, d := range r.dirs {
+		for _, p := range d.packs {
+			p.each(each)
+		}
+	}
+	for id, s := range r.unpacked {
+		each(id, s)
+	}
 }
 
 // clip makes outside text fit to print.

@@ -100,6 +100,7 @@ func (v *verifier) verify(ctx context.Context) error {
 	v.report.Ledger = RefHead{ref, tip.hash()}
 	if c := v.options.Checkpoint; c != nil && v.options.Each == nil && !v.options.Recompute && len(v.report.Findings) == 0 && (v.options.Root == "" || v.options.Root == c.Root) {
 		before := *v.report
+		v.passing = true
 		held, err := v.attempt(ctx, c, tip, remote)
 		if held && err == nil && v.report.clean() {
 			v.report.Before = &c.Verified
@@ -109,6 +110,8 @@ func (v *verifier) verify(ctx context.Context) error {
 			return ctx.Err()
 		}
 		v.again(before) // whatever is not in order is judged on all there is
+		v.passing, v.trees = false, newGenerations[oid, []entry](treeBytes)
+		v.forget()
 	}
 	before := *v.report
 	held, err := v.attempt(ctx, nil, tip, remote)
