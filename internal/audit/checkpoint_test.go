@@ -51,6 +51,13 @@ var _ = tampering(scene{grow: (*world).tell, attacks: []attack{
 		w.options.Checkpoint = w.remembered()
 		w.set(ledgerRef, w.parse(ledgerRef+"^"))
 	}},
+	{2, "a file damaged that nothing asks for, seen before, and something new is not in order", "OBJECT_CORRUPT UNATTESTED_CHANGE", 1, func(w *world) {
+		w.onBase(map[string]string{"notes.md": "in no tree that is older\n"})
+		w.options.Checkpoint = w.remembered()
+		w.putAs(w.parse("main:notes.md"), "blob 7\x00damaged")
+		w.onBase(map[string]string{kustomization("prod"): "images: [{name: other, newTag: 1.0.0}]\n"})
+		w.adopted()
+	}},
 	{25, "commits cut off the base that nobody recorded yet, seen before", "REF_REWIND", 1, func(w *world) {
 		w.onBase(map[string]string{"README.md": "hello\n"})
 		w.options.Checkpoint = w.remembered()
