@@ -41,7 +41,7 @@ type objects struct {
 	// those that are in any.
 	aside aside
 	kept  texts
-	// glanced is the commit that glance filled last.
+	// glanced is the commit that glance or skim filled last.
 	glanced commit
 	// signatures checks those of commits; nil: each by itself.
 	signatures *signatures
@@ -78,30 +78,36 @@ func (o *objects) commit(id oid) (*commit, error) {
 // fresh reads a commit that is not in the cache, and doesn't put it there.
 func (o *objects) fresh(id oid) (*commit, error) {
 	c := new(commit)
-	return c, o.fill(c, id)
+	return c, o.fill(c, id, (*commit).parse)
 }
 
 // glance is fresh for a commit that is looked at before the next glance.
 func (o *objects) glance(id oid) (*commit, error) {
-	o.glanced = commit{parents: o.glanced.parents[:0]}
-	return &o.glanced, o.fill(&o.glanced, id)
+	o.glanced = commit{}
+	return &o.glanced, o.fill(&o.glanced, id, (*commit).parse)
 }
 
-// fill reads a commit into an empty one.
-func (o *objects) fill(c *commit, id oid) error {
+// skim is glance, but for what stands behind the parents.
+func (o *objects) skim(id oid) (*commit, error) {
+	o.glanced = commit{}
+	return &o.glanced, o.fill(&o.glanced, id, (*commit).skim)
+}
+
+// fill reads a commit into an empty one, which takes its text apart.
+func (o *objects) fill(c *commit, id oid, parse func(*commit, oid, string) error) error {
 	c.by = o.signatures
 	if text, ok := o.aside.take(id); ok {
-		return c.parse(id, text)
+		return parse(c, id, text)
 	}
 	if text, ok := o.kept.get(id); ok {
-		return c.parse(id, text)
+		return parse(c, id, text)
 	}
 	again := o.known(id)&foundBit != 0
 	raw, err := o.read(id, kindCommit)
 	if err != nil {
 		return err
 	}
-	if err := c.parse(id, string(raw)); err != nil {
+	if err := parse(c, id, string(raw)); err != nil {
 		return &objectError{ObjectMalformed, id, err.Error()}
 	}
 	if !again {
@@ -137,10 +143,12 @@ func (o *objects) treeAfter(id oid, was []entry) ([]entry, error) {
 	if id == (oid{}) {
 		return nil, nil
 	}
-	if t, ok := o.trees.renew(id, func(t []entry) int { return 64 * len(t) }); ok {
-		return t, nil
-	}
 	again := o.known(id)&foundBit != 0
+	if again { // what was not read yet is not kept either
+		if t, ok := o.trees.renew(id, func(t []entry) int { return 64 * len(t) }); ok {
+			return t, nil
+		}
+	}
 	raw, err := o.read(id, kindTree)
 	if err != nil {
 		return nil, err

@@ -150,7 +150,7 @@ func (v *verifier) walkLedger(ctx context.Context, tip oid) (*ledgerWalk, error)
 		if err := v.stop(ctx); err != nil {
 			return nil, err
 		}
-		c, err := v.glance(id)
+		c, err := v.skim(id)
 		if err != nil {
 			return nil, err
 		}

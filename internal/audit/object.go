@@ -19,6 +19,7 @@ type commit struct {
 	id        oid
 	tree      oid
 	parents   []oid
+	room      [2]oid // of parents, mostly
 	author    string
 	committer string
 	message   string
@@ -51,12 +52,33 @@ type header struct {
 // parse takes a commit's object apart, into an empty commit.
 func (c *commit) parse(id oid, text string) error {
 	var room [8]header
-	headers, message, err := splitCommit(text, room[:0])
+	rest, err := c.cut(id, text, room[:0])
 	if err != nil {
 		return err
 	}
-	c.id, c.message, c.text = id, message, text
-	rest := headers[:0:0]
+	c.odd = c.take(rest)
+	if c.odd == "" && strings.IndexByte(c.message, 0) >= 0 {
+		c.odd = "a NUL in the message"
+	}
+	return nil
+}
+
+// skim is parse, but for what stands behind the parents.
+func (c *commit) skim(id oid, text string) error {
+	var room [8]header
+	_, err := c.cut(id, text, room[:0])
+	return err
+}
+
+// cut reads a commit's tree, parents and message, and returns the headers behind the
+// parents, in some room.
+func (c *commit) cut(id oid, text string, room []header) (rest []header, err error) {
+	headers, message, err := splitCommit(text, room)
+	if err != nil {
+		return nil, err
+	}
+	c.id, c.message, c.text, c.parents = id, message, text, c.room[:0]
+	rest = headers[:0:0]
 	for i, h := range headers {
 		if i > 0 && h.key != "tree" && h.key != "parent" {
 			if rest == nil {
@@ -72,17 +94,13 @@ func (c *commit) parse(id oid, text string) error {
 		case i > 0 && h.key == "parent" && ok && len(rest) == 0:
 			c.parents = append(c.parents, o)
 		default:
-			return fmt.Errorf("header %d is %q: a commit has one tree first, then its parents", i+1, clip(h.key))
+			return nil, fmt.Errorf("header %d is %q: a commit has one tree first, then its parents", i+1, clip(h.key))
 		}
 	}
 	if len(headers) == 0 {
-		return fmt.Errorf("no tree")
+		return nil, fmt.Errorf("no tree")
 	}
-	c.odd = c.take(rest)
-	if c.odd == "" && strings.IndexByte(message, 0) >= 0 {
-		c.odd = "a NUL in the message"
-	}
-	return nil
+	return rest, nil
 }
 
 // splitCommit splits headers, which it appends to some room, from the message.
