@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/rungbot/rung/internal/lazyregexp"
 )
 
 const (
@@ -16,11 +14,34 @@ const (
 	maxAllowedLines = 4096
 )
 
-var (
-	principalGrammar = lazyregexp.New(`^[A-Za-z0-9_.@+:/=\[\]-]{1,128}$`)
-	namespaceGrammar = lazyregexp.New(`^[A-Za-z0-9_.@-]{1,64}$`)
-	commentGrammar   = lazyregexp.New(`^[\x21-\x7e]([\x20-\x7e]{0,254}[\x21-\x7e])?$`)
-)
+// isPrincipal reports whether s is a plain name: ^[A-Za-z0-9_.@+:/=\[\]-]{1,128}$.
+func isPrincipal(s string) bool { return isName(s, 128, "_.@+:/=[]-") }
+
+// isNamespace reports whether s is a plain namespace: ^[A-Za-z0-9_.@-]{1,64}$.
+func isNamespace(s string) bool { return isName(s, 64, "_.@-") }
+
+// isName reports whether s is ASCII letters, digits and some other characters: one at
+// least.
+func isName(s string, most int, others string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && strings.IndexByte(others, c) < 0 {
+			return false
+		}
+	}
+	return s != "" && len(s) <= most
+}
+
+// isComment reports whether s is printable ASCII without blanks at its ends:
+// ^[\x21-\x7e]([\x20-\x7e]{0,254}[\x21-\x7e])?$.
+func isComment(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 256 && s[0] != ' ' && s[len(s)-1] != ' '
+}
 
 // AllowedSigner is one line of an allowed_signers file.
 type AllowedSigner struct {
@@ -103,7 +124,7 @@ func parseAllowedLine(text string) (AllowedSigner, error) {
 	var s AllowedSigner
 	principals, rest := field(text)
 	for name := range strings.SplitSeq(principals, ",") {
-		if !principalGrammar.MatchString(name) {
+		if !isPrincipal(name) {
 			return s, fmt.Errorf("principal %.80q: use a plain name, without patterns or quotes", name)
 		}
 		s.Principals = append(s.Principals, name)
@@ -127,7 +148,7 @@ func parseAllowedLine(text string) (AllowedSigner, error) {
 	if err != nil {
 		return s, err
 	}
-	if comment != "" && !commentGrammar.MatchString(comment) {
+	if comment != "" && !isComment(comment) {
 		return s, fmt.Errorf("the comment is longer than 256 bytes or holds a tab")
 	}
 	s.Key, s.Comment = key, comment
@@ -210,7 +231,7 @@ func (s *AllowedSigner) setOption(name, value string) (err error) {
 	switch name {
 	case "namespaces":
 		for n := range strings.SplitSeq(value, ",") {
-			if !namespaceGrammar.MatchString(n) {
+			if !isNamespace(n) {
 				return fmt.Errorf("namespace %.80q: use a plain name, without patterns", n)
 			}
 			s.Namespaces = append(s.Namespaces, n)

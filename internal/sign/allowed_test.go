@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -193,4 +194,27 @@ func FuzzParseAllowedSigners(f *testing.F) {
 			t.Errorf("%+v, read again %+v %v", signers, back, err)
 		}
 	})
+}
+
+// TestGrammars: the loops take what the expressions in their comments take.
+func TestGrammars(t *testing.T) {
+	var words []string
+	for _, n := range []int{0, 1, 2, 63, 64, 65, 127, 128, 129, 255, 256, 257} {
+		words = append(words, strings.Repeat("a", n))
+	}
+	for c := range 256 {
+		for _, s := range []string{"%", "%b", "a%", "a%b", "a%%b"} {
+			words = append(words, strings.ReplaceAll(s, "%", string([]byte{byte(c)})))
+		}
+	}
+	for expression, takes := range map[string]func(string) bool{
+		`^[A-Za-z0-9_.@+:/=\[\]-]{1,128}$`: isPrincipal, `^[A-Za-z0-9_.@-]{1,64}$`: isNamespace, `^[\x21-\x7e]([\x20-\x7e]{0,254}[\x21-\x7e])?$`: isComment,
+	} {
+		grammar := regexp.MustCompile(expression)
+		for _, w := range words {
+			if takes(w) != grammar.MatchString(w) {
+				t.Errorf("%s takes %q: %v", expression, w, takes(w))
+			}
+		}
+	}
 }

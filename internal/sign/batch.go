@@ -34,8 +34,10 @@ type Batch struct {
 	sums    []sum
 	digits  []digits
 	next    []int32
+	first   []int32
 	members []int // claims of one key
-	tabled  []int // claims of keys that have tables
+	// tabled are claims of keys that have tables, by the width of those.
+	tabled map[width][]int
 }
 
 // claimant is a key: its public bytes and its point's negative.
@@ -102,7 +104,10 @@ func (b *Batch) Holds() bool {
 // check computes the point of each claim, compares its encoding, and empties the
 // batch.
 func (b *Batch) check() {
-	b.sums, b.tabled = b.sums[:0], b.tabled[:0]
+	if b.tabled == nil {
+		b.tabled = map[width][]int{}
+	}
+	b.sums = b.sums[:0]
 	for range b.claims {
 		b.sums = append(b.sums, neutral())
 	}
@@ -114,9 +119,9 @@ func (b *Batch) check() {
 				b.members = append(b.members, i)
 			}
 		}
-		if t := often.tables(k, len(b.members)); t != nil {
+		if t := tabled.tables(k, len(b.members)); t != nil {
 			b.addProducts(t, b.members, func(c *claim) *edwards25519.Scalar { return &c.k })
-			b.tabled = append(b.tabled, b.members...)
+			b.tabled[t.width] = append(b.tabled[t.width], b.members...)
 			continue
 		}
 		for _, i := range b.members {
@@ -124,8 +129,11 @@ func (b *Batch) check() {
 			b.sums[i] = sumOf(new(edwards25519.Point).VarTimeDoubleScalarBaseMult(&c.k, &k.negative, &c.s))
 		}
 	}
-	if len(b.tabled) != 0 {
-		b.addProducts(generator(), b.tabled, func(c *claim) *edwards25519.Scalar { return &c.s })
+	for w, members := range b.tabled {
+		if len(members) != 0 {
+			b.addProducts(generators[w](), members, func(c *claim) *edwards25519.Scalar { return &c.s })
+		}
+		b.tabled[w] = members[:0]
 	}
 	normalise(b.sums)
 	for i := range b.claims {
@@ -141,26 +149,27 @@ func (b *Batch) check() {
 func (b *Batch) addProducts(t *multiples, members []int, scalar func(*claim) *edwards25519.Scalar) {
 	b.digits = b.digits[:0]
 	for _, m := range members {
-		b.digits = append(b.digits, digitsOf(scalar(&b.claims[m])))
+		b.digits = append(b.digits, t.digitsOf(scalar(&b.claims[m])))
 	}
 	// The members with a digit are a list: the first, and after each the next; each
 	// by its place in members and one, and 0 ends the list.
-	var first [2*half + 1]int32
+	half := t.half()
+	first := slices.Grow(b.first[:0], 2*half+1)[:2*half+1]
 	next := slices.Grow(b.next[:0], len(members)+1)[:len(members)+1]
-	for p := range t {
-		clear(first[:])
+	for p, row := range t.rows {
+		clear(first)
 		for i := range b.digits {
 			list := &first[half+int(b.digits[i][p])]
 			next[i+1], *list = *list, int32(i+1) //nolint:gosec // at most batchSize
 		}
-		for n := range t[p] {
+		for n := range row {
 			for i := first[half+1+n]; i != 0; i = next[i] {
-				b.sums[members[i-1]].add(&t[p][n], false)
+				b.sums[members[i-1]].add(&row[n], false)
 			}
 			for i := first[half-1-n]; i != 0; i = next[i] {
-				b.sums[members[i-1]].add(&t[p][n], true)
+				b.sums[members[i-1]].add(&row[n], true)
 			}
 		}
 	}
-	b.next = next
+	b.first, b.next = first, next
 }

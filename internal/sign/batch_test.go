@@ -225,16 +225,18 @@ func TestDigits(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		total := new(big.Int)
-		d := digitsOf(s)
-		for i, n := range slices.Backward(d[:]) {
-			if n < -half || n > half {
-				t.Errorf("%x: digit %d is %d", text, i, n)
+		for _, w := range []width{narrow, wide} {
+			total := new(big.Int)
+			d := w.digitsOf(s)
+			for i, n := range slices.Backward(d[:w.places()]) {
+				if int(n) < -w.half() || int(n) > w.half() {
+					t.Errorf("%x: digit %d of %d bits is %d", text, i, w, n)
+				}
+				total.Add(total.Lsh(total, uint(w)), big.NewInt(int64(n)))
 			}
-			total.Add(total.Lsh(total, digitBits), big.NewInt(int64(n)))
-		}
-		if !bytes.Equal(little(total), text) {
-			t.Errorf("%x: the digits are %d", text, d)
+			if !bytes.Equal(little(total), text) {
+				t.Errorf("%x: the digits of %d bits are %d", text, w, d)
+			}
 		}
 	}
 }
@@ -248,24 +250,31 @@ func little(n *big.Int) []byte {
 
 // TestMultiples: each entry is the multiple that it stands for.
 func TestMultiples(t *testing.T) {
+	for _, w := range []width{narrow, wide} {
+		testMultiples(t, generators[w]())
+	}
+}
+
+func testMultiples(t *testing.T, of *multiples) {
+	t.Helper()
 	unit := edwards25519.NewGeneratorPoint()
-	for i := range places {
+	for i, row := range of.rows {
 		point := edwards25519.NewIdentityPoint()
-		for n := range half {
+		for n := range row {
 			point.Add(point, unit)
-			if n > 2 && n < half-3 && n%97 != 0 {
+			if n > 2 && n < of.half()-3 && n%97 != 0 {
 				continue
 			}
 			entry := neutral()
-			entry.add(&generator()[i][n], false)
+			entry.add(&row[n], false)
 			sums := []sum{entry, neutral()}
-			sums[1].add(&generator()[i][n], true)
+			sums[1].add(&row[n], true)
 			normalise(sums)
 			if there, back := sums[0].bytes(), sums[1].bytes(); !bytes.Equal(there[:], point.Bytes()) || !bytes.Equal(back[:], new(edwards25519.Point).Negate(point).Bytes()) {
 				t.Fatalf("entry %d of place %d is not the multiple", n, i)
 			}
 		}
-		for range digitBits {
+		for range of.width {
 			unit.Add(unit, unit)
 		}
 	}

@@ -3,6 +3,7 @@ package sign
 import (
 	"crypto/ed25519"
 	"encoding/binary"
+	"strconv"
 	"testing"
 
 	"filippo.io/edwards25519"
@@ -71,7 +72,11 @@ func BenchmarkSSH(b *testing.B) {
 }
 
 func BenchmarkMultiples(b *testing.B) {
-	for b.Loop() {
-		newMultiples(edwards25519.NewGeneratorPoint())
+	for _, w := range []width{narrow, wide} {
+		b.Run(strconv.Itoa(int(w)), func(b *testing.B) {
+			for b.Loop() {
+				newMultiples(w, edwards25519.NewGeneratorPoint())
+			}
+		})
 	}
 }

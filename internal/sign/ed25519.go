@@ -15,7 +15,7 @@ func VerifyEd25519(key ed25519.PublicKey, message, signature []byte) bool {
 	if len(key) != ed25519.PublicKeySize || len(signature) != ed25519.SignatureSize {
 		return false
 	}
-	negative := often.made([ed25519.PublicKeySize]byte(key))
+	negative := tabled.made([ed25519.PublicKeySize]byte(key))
 	if negative == nil {
 		return ed25519.Verify(key, message, signature)
 	}
@@ -23,10 +23,9 @@ func VerifyEd25519(key ed25519.PublicKey, message, signature []byte) bool {
 	if !ok {
 		return false
 	}
-	s, k := digitsOf(&c.s), digitsOf(&c.k)
 	sums := []sum{neutral()}
-	sums[0].addProduct(negative, &k)
-	sums[0].addProduct(generator(), &s)
+	sums[0].addProduct(negative, &c.k)
+	sums[0].addProduct(generators[negative.width](), &c.s)
 	normalise(sums)
 	return sums[0].bytes() == c.r
 }
@@ -51,9 +50,10 @@ func newClaim(key, message, signature, scratch []byte) (c claim, ok bool) {
 }
 
 const (
-	// worthwhile is after how many signatures a key gets tables: making them, and
-	// the generator's, takes as long as checking so many, and 3 MB each.
-	worthwhile = 256
+	// worthwhile is after how many signatures a key gets narrow tables, and often wide
+	// ones: making them, and the generator's, takes as long as they save for so many.
+	worthwhile = 96
+	often      = 8192
 	// maxTables is how many keys have tables, maxCounted how many are counted;
 	// the counts are forgotten when they are full.
 	maxTables  = 4
@@ -72,19 +72,28 @@ type tableCache struct {
 type keyTables struct {
 	key      [ed25519.PublicKeySize]byte
 	negative *multiples
+	count    int // of what was verified by it in batches
 }
 
-var often tableCache
+var tabled tableCache
 
 // made are a key's tables, or nil while it has verified little.
 func (c *tableCache) made(key [ed25519.PublicKeySize]byte) *multiples {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if k := c.find(key); k != nil {
+		return k.negative
+	}
+	return nil
+}
+
+// find finds a key that has tables, and puts it first.
+func (c *tableCache) find(key [ed25519.PublicKeySize]byte) *keyTables {
 	for i, k := range c.keys {
 		if k.key == key {
 			copy(c.keys[1:i+1], c.keys[:i])
 			c.keys[0] = k
-			return k.negative
+			return k
 		}
 	}
 	return nil
@@ -93,19 +102,23 @@ func (c *tableCache) made(key [ed25519.PublicKeySize]byte) *multiples {
 // tables are made where more signatures have made them worthwhile; those of the
 // key that was used longest ago are forgotten for them.
 func (c *tableCache) tables(k *claimant, more int) *multiples {
-	if t := c.made(k.key); t != nil {
-		return t
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.counts == nil || len(c.counts) >= maxCounted {
-		c.counts = map[[ed25519.PublicKeySize]byte]int{}
+	found := c.find(k.key)
+	if found == nil {
+		if c.counts == nil || len(c.counts) >= maxCounted {
+			c.counts = map[[ed25519.PublicKeySize]byte]int{}
+		}
+		if c.counts[k.key] += more; c.counts[k.key] < worthwhile {
+			return nil
+		}
+		found = &keyTables{k.key, newMultiples(narrow, &k.negative), c.counts[k.key]}
+		delete(c.counts, k.key)
+		c.keys = append([]*keyTables{found}, c.keys[:min(len(c.keys), maxTables-1)]...)
+		return found.negative
 	}
-	if c.counts[k.key] += more; c.counts[k.key] < worthwhile {
-		return nil
+	if found.count += more; found.count >= often && found.negative.width != wide {
+		found.negative = newMultiples(wide, &k.negative)
 	}
-	delete(c.counts, k.key)
-	t := newMultiples(&k.negative)
-	c.keys = append([]*keyTables{{k.key, t}}, c.keys[:min(len(c.keys), maxTables-1)]...)
-	return t
+	return found.negative
 }

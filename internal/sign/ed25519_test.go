@@ -13,19 +13,24 @@ import (
 
 // forget takes the tables of all keys away, and the counts.
 func forget() {
-	often.mu.Lock()
-	defer often.mu.Unlock()
-	often.keys, often.counts = nil, nil
+	tabled.mu.Lock()
+	defer tabled.mu.Unlock()
+	tabled.keys, tabled.counts = nil, nil
 }
 
-// prepare makes tables for a key, whatever it has verified; false for no point.
+// prepare makes tables for a key, whatever it has verified, wide ones for every other
+// key; false for no point.
 func prepare(key []byte) bool {
 	k := claimant{key: [32]byte(key)}
 	if _, err := k.negative.SetBytes(key); err != nil {
 		return false
 	}
 	k.negative.Negate(&k.negative)
-	return often.tables(&k, worthwhile) != nil
+	made := tabled.tables(&k, worthwhile) != nil
+	if key[0]%2 == 0 {
+		tabled.tables(&k, often)
+	}
+	return made
 }
 
 // batched is what a batch says of one signature.
@@ -262,6 +267,12 @@ func TestTablesComeWithUse(t *testing.T) {
 		}
 		if cache.made(keys[0].key) == nil {
 			t.Errorf("the first key's tables are gone, and it was used after key %d", i-1)
+		}
+	}
+	for n, want := range []width{narrow, wide} {
+		more := []int{often - worthwhile - 1, 1}[n]
+		if got := cache.tables(&keys[0], more).width; got != want {
+			t.Errorf("tables of %d bits, want %d", got, want)
 		}
 	}
 	if cache.made(keys[1].key) != nil || cache.made(keys[2].key) == nil || len(cache.keys) != maxTables {

@@ -9,47 +9,70 @@ import (
 	fp "filippo.io/edwards25519/field"
 )
 
-// A scalar below the group's order has places digits of digitBits bits, from
-// −half to half: the sum of digit i times 2 to the power of digitBits·i.
+// A width is of how many bits the digits are that a scalar is taken apart into: the
+// more, the fewer there are, and the larger are the tables.
+type width int
+
 const (
-	digitBits = 11
-	places    = 23
-	half      = 1 << (digitBits - 1)
+	// narrow tables have half a megabyte each and are made in a millisecond; wide ones
+	// have 3 and take ten times as long, and a signature takes a fifth less with them.
+	narrow width = 8
+	wide   width = 11
+	// maxPlaces is how many digits a scalar has at most.
+	maxPlaces = 32
 )
 
-type digits [places]int16
+// places is how many digits a scalar below the group's order has, each from −half to
+// half: it is the sum of digit i times 2 to the power of w·i.
+func (w width) places() int { return (252 + int(w)) / int(w) }
+func (w width) half() int   { return 1 << (w - 1) }
+
+type digits [maxPlaces]int16
 
 // digitsOf takes a scalar apart. Half is added to each place but the highest and
 // taken off its digit again; the highest is at most half, for the order is below
 // 2²⁵² + 2¹²⁵.
-func digitsOf(scalar *edwards25519.Scalar) (d digits) {
+func (w width) digitsOf(scalar *edwards25519.Scalar) (d digits) {
 	var v [5]uint64 // one more than the bits need, to look at two at once
 	var carry uint64
 	text := scalar.Bytes()
-	for i, h := range halves {
+	for i, h := range w.halves() {
 		v[i], carry = bits.Add64(binary.LittleEndian.Uint64(text[8*i:]), h, carry)
 	}
-	for i := range d {
-		at := i * digitBits
+	places, half := w.places(), w.half()
+	for i := range places {
+		at := i * int(w)
 		digit := v[at/64]>>(at%64) | v[at/64+1]<<(64-at%64)
-		d[i] = int16(digit%(2*half)) - half //nolint:gosec // below 2·half
+		d[i] = int16(int(digit&uint64(2*half-1)) - half) //nolint:gosec // below 2·half
 	}
-	d[places-1] += half
+	d[places-1] += int16(half) //nolint:gosec // of 11 bits
 	return d
 }
 
 // halves is half at each place but the highest.
-var halves = func() (v [4]uint64) {
-	for i := range places - 1 {
-		at := i*digitBits + digitBits - 1
+func (w width) halves() *[4]uint64 {
+	if w == wide {
+		return &wideHalves
+	}
+	return &narrowHalves
+}
+
+var narrowHalves, wideHalves = halvesOf(narrow), halvesOf(wide)
+
+func halvesOf(w width) (v [4]uint64) {
+	for i := range w.places() - 1 {
+		at := (i+1)*int(w) - 1
 		v[at/64] |= 1 << (at % 64)
 	}
 	return v
-}()
+}
 
-// multiples are 1 to half times 2 to the power of digitBits·i times a point, so
-// that a product with any scalar is a sum of places of them.
-type multiples [places][half]addend
+// multiples are, in a row for each place i, 1 to half times 2 to the power of width·i
+// times a point, so that a product with any scalar is a sum of one of each row.
+type multiples struct {
+	width
+	rows [][]addend
+}
 
 // addend is a point (x, y) in the form in which it is added fastest: y+x, y−x and
 // 2dxy.
@@ -66,13 +89,19 @@ var twiceD = func() *fp.Element {
 	return d.Add(d, d)
 }()
 
-var generator = sync.OnceValue(func() *multiples { return newMultiples(edwards25519.NewGeneratorPoint()) })
+// generators are the generator's multiples: both where wide ones were worthwhile.
+var generators = map[width]func() *multiples{
+	narrow: sync.OnceValue(func() *multiples { return newMultiples(narrow, edwards25519.NewGeneratorPoint()) }),
+	wide:   sync.OnceValue(func() *multiples { return newMultiples(wide, edwards25519.NewGeneratorPoint()) }),
+}
 
-func newMultiples(p *edwards25519.Point) *multiples {
-	t := new(multiples)
-	next, row := make([]sum, 1), make([]sum, half)
+func newMultiples(w width, p *edwards25519.Point) *multiples {
+	half := w.half()
+	t := &multiples{w, make([][]addend, w.places())}
+	next, row, all := make([]sum, 1), make([]sum, half), make([]addend, w.places()*half)
 	next[0] = sumOf(p)
-	for i := range t {
+	for i := range t.rows {
+		t.rows[i], all = all[:half:half], all[half:]
 		normalise(next)
 		unit := next[0].addend()
 		row[0] = next[0]
@@ -82,10 +111,10 @@ func newMultiples(p *edwards25519.Point) *multiples {
 		}
 		normalise(row)
 		for n := range row {
-			t[i][n] = row[n].addend()
+			t.rows[i][n] = row[n].addend()
 		}
 		next[0] = row[half-1]
-		next[0].add(&t[i][half-1], false)
+		next[0].add(&t.rows[i][half-1], false)
 	}
 	return t
 }
@@ -130,11 +159,12 @@ func (s *sum) add(o *addend, negative bool) {
 	s.y.Multiply(&h, &s.y)
 }
 
-// addProduct adds a product of the point whose multiples t has.
-func (s *sum) addProduct(t *multiples, by *digits) {
-	for i, d := range by {
-		if d != 0 {
-			s.add(&t[i][max(d, -d)-1], d < 0)
+// addProduct adds the product of a scalar with the point whose multiples t has.
+func (s *sum) addProduct(t *multiples, by *edwards25519.Scalar) {
+	digits := t.digitsOf(by)
+	for i := range t.rows {
+		if d := digits[i]; d != 0 {
+			s.add(&t.rows[i][max(d, -d)-1], d < 0)
 		}
 	}
 }
