@@ -7,6 +7,8 @@ import "bytes"
 // when the young half is full, what the old one held is let go, and they change places.
 type bases struct {
 	young, old basesHalf
+	// changes counts how often they changed places.
+	changes int
 }
 
 // basesHalf is one half: memory, filled from its front, and where in it which entry of
@@ -22,13 +24,14 @@ type baseAt struct {
 	from, to int32
 }
 
-// basesBytes is how much each half holds, and basesCount how many entries; the first
-// is of firstBases, and each is twice the one before until they are that large. An entry
-// of more than an eighth of those bytes is not kept.
+// basesBytes is how much each half holds in the end, and basesCount how many entries.
+// The first is of firstBases, and they double with every basesGrow changes. An entry of
+// more than an eighth of those bytes is not kept.
 const (
 	basesBytes = 8 << 20
 	basesCount = 32 << 10
 	firstBases = 512 << 10
+	basesGrow  = 4
 )
 
 // entryBase is an unpacked entry. Its bytes stay what they are until the next object
@@ -57,9 +60,9 @@ func (b *bases) room(size int) []byte {
 		if clear(b.young.at); b.young.at == nil {
 			b.young.at = map[uint64]baseAt{}
 		}
-		if cap(b.young.memory) < basesBytes {
-			room := max(firstBases, 2*cap(b.old.memory), 8*size)
-			b.young.memory = make([]byte, min(room, basesBytes))
+		want := min(basesBytes, max(firstBases<<min(b.changes/basesGrow, 8), 8*size))
+		if b.changes++; cap(b.young.memory) < want {
+			b.young.memory = make([]byte, want)
 		}
 		b.young.memory = b.young.memory[:0]
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/bits"
 	"os"
 	"slices"
@@ -24,21 +25,22 @@ const (
 	slotBytes = len(oid{}) + 4
 	// farOffset says that an offset is the place of one of 64 bits.
 	farOffset = 1 << 31
-	// peeks is how often is peeked into a part before it is read as a whole, and
-	// peekNames how many names are looked at then.
-	peeks     = 3
-	peekNames = 128
+	// manyPeeks is how often is peeked into a part, where that is done, until it is
+	// read as a whole: then that would have been cheaper.
+	manyPeeks = 24
 )
 
 // packIndex is the index of a pack, version 2: where its objects lie, by name. It is
 // read in 256 parts, by the first byte of the names, each when it is asked for some
-// objects: whoever reads a few reads little of it.
+// objects; whoever will read a few sets peeks, and reads little of it.
 type packIndex struct {
 	file io.ReaderAt
 	size int64
 	// to is how many names begin with a byte up to this one.
 	to    [256]uint32
 	parts [256]indexPart
+	// peeks is how often is peeked into each part before it is read.
+	peeks int
 	// read is room for what is read of the file for a part.
 	read []byte
 }
@@ -155,18 +157,20 @@ func (x *packIndex) part(b byte) (*indexPart, error) {
 // was not read yet. False says nothing but that the part must be.
 func (x *packIndex) peek(id *oid) (number int, ok bool) {
 	p := &x.parts[id[0]]
-	from, to := x.from(id[0]), int(x.to[id[0]])
-	if p.slots != nil || p.peeked == peeks || to-from < 2*peekNames {
+	from, all := x.from(id[0]), int(x.to[id[0]])-x.from(id[0])
+	// Names are off their places by half the root of their number, mostly.
+	window := 4*int(math.Sqrt(float64(all))) + 8
+	if p.slots != nil || p.peeked >= x.peeks || 2*window > all {
 		return -1, false
 	}
 	p.peeked++
-	guess := int(uint64(to-from) * uint64(binary.BigEndian.Uint32(id[1:])) >> 32) //nolint:gosec // a part of to
-	first := from + min(max(0, guess-peekNames/2), to-from-peekNames)
-	x.read = slices.Grow(x.read[:0], peekNames*len(id))[:peekNames*len(id)]
+	guess := int(uint64(all) * uint64(binary.BigEndian.Uint32(id[1:])) >> 32) //nolint:gosec // a part of all
+	first := from + min(max(0, guess-window/2), all-window)
+	x.read = slices.Grow(x.read[:0], window*len(id))[:window*len(id)]
 	if _, err := x.file.ReadAt(x.read, x.namesAt(first)); err != nil {
 		return -1, false
 	}
-	for i := range peekNames {
+	for i := range window {
 		if oid(x.read[len(id)*i:]) == *id {
 			return first + i, true
 		}

@@ -137,6 +137,20 @@ func (db *database) packs() error {
 	return nil
 }
 
+// few says whether few of the objects will be read.
+func (db *database) few(so bool) {
+	for _, d := range db.dirs {
+		for _, p := range d.packs {
+			if p.index == nil {
+				continue
+			}
+			if p.index.peeks = 0; so {
+				p.index.peeks = manyPeeks
+			}
+		}
+	}
+}
+
 // use is what somebody wants of an object's bytes.
 type use int8
 

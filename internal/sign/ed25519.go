@@ -52,7 +52,7 @@ func newClaim(key, message, signature, scratch []byte) (c claim, ok bool) {
 const (
 	// worthwhile is after how many signatures a key gets narrow tables, and often wide
 	// ones: making them, and the generator's, takes as long as they save for so many.
-	worthwhile = 96
+	worthwhile = 160
 	often      = 8192
 	// maxTables is how many keys have tables, maxCounted how many are counted;
 	// the counts are forgotten when they are full.
