@@ -3,8 +3,6 @@ package ledger
 import (
 	"encoding/json"
 	"math/bits"
-	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,39 +13,53 @@ import (
 
 // parseRecord reads a record from JSON that is byte for byte what marshal writes
 // of the record, normalised. False says nothing but that the library's decoder must
-// look. It is several times as fast as decoding, writing again and comparing, and
+// look. It is many times as fast as decoding, writing again and comparing, and
 // needs neither, for it takes nothing that could be spelled in another way:
 //
-//   - A string of plain ASCII is written as it stands. Every other string, number
-//     and instant is written again by itself and compared.
+//   - A string of plain ASCII is written as it stands. Every other string and
+//     every odd number is written again by itself and compared.
+//   - An instant has one form.
 //   - A list has an element: empty ones are never written. Nor is null.
 //   - The keys of a struct stand in the order of its fields. A field that is left
 //     out when it is empty is there only if it isn't, any other is always there.
-//   - A type that none of this covers is refused, and so is its struct.
 //
-// Strings of the record share text.
+// Which fields a record has is written down in fields.go. Strings of the record
+// share text.
 func parseRecord(text string, into *promotion.Record) bool {
-	p := canonicalParser{text: text}
-	recordPlan()(&p, reflect.ValueOf(into).Elem())
-	return !p.failed && p.at == len(text)
+	p, _ := parsers.Get().(*canonicalParser)
+	defer parsers.Put(p)
+	p.text = text
+	readRecord(p, into)
+	ok := !p.failed && p.at == len(text)
+	p.reset()
+	return ok
 }
 
-var recordPlan = sync.OnceValue(func() plan { return planOf(reflect.TypeFor[promotion.Record]()) })
-
-// plan reads a value of one type, into one that is zero, and reports whether it is
-// zero still.
-type plan func(*canonicalParser, reflect.Value) (zero bool)
+var parsers = sync.Pool{New: func() any { return new(canonicalParser) }}
 
 // canonicalParser is at one byte of a text.
 type canonicalParser struct {
 	text   string
 	at     int
 	failed bool
+	// before stands before the next key of a struct: its bracket, or a comma.
+	before byte
 	// last is the last instant: most of a record's are the same.
 	last struct {
 		text string
 		time time.Time
 	}
+	// Where lists of several elements are gathered, so that they grow once. They
+	// are empty between two of them.
+	gates    []promotion.RecordGate
+	evidence []promotion.Evidence
+	rules    []promotion.RuleResult
+	words    []string
+}
+
+// reset holds on to no text.
+func (p *canonicalParser) reset() {
+	p.text, p.at, p.failed, p.last.text = "", 0, false, ""
 }
 
 func (p *canonicalParser) fail() { p.failed, p.at = true, len(p.text) }
@@ -70,13 +82,178 @@ func (p *canonicalParser) need(c byte) {
 	p.fail()
 }
 
-// number reads what stands up to a comma or a closing bracket.
-func (p *canonicalParser) number(size int) int64 {
+// begin is before the first key of a struct, end behind its last value.
+func (p *canonicalParser) begin() { p.before = '{' }
+
+func (p *canonicalParser) end() {
+	if p.before == '{' {
+		p.need('{')
+	}
+	p.need('}')
+	p.before = ','
+}
+
+// key passes over a key, with its quotes and colon, if it stands there.
+func (p *canonicalParser) key(key string) bool {
+	rest := p.text[p.at:]
+	if len(rest) <= len(key) || rest[0] != p.before || rest[2] != key[1] || rest[1:1+len(key)] != key {
+		return false
+	}
+	p.at += 1 + len(key)
+	p.before = ','
+	return true
+}
+
+// needKey passes over a key that must stand there.
+func (p *canonicalParser) needKey(key string) {
+	if !p.key(key) {
+		p.fail()
+	}
+}
+
+func text[T ~string](p *canonicalParser, key string, into *T) {
+	p.needKey(key)
+	*into = T(p.string())
+}
+
+func textIfAny[T ~string](p *canonicalParser, key string, into *T) {
+	if p.key(key) {
+		if *into = T(p.string()); *into == "" {
+			p.fail()
+		}
+	}
+}
+
+func number[T ~int | ~int64](p *canonicalParser, key string, into *T) {
+	p.needKey(key)
+	n := p.number()
+	if *into = T(n); int64(*into) != n {
+		p.fail()
+	}
+}
+
+func numberIfAny[T ~int | ~int64](p *canonicalParser, key string, into *T) {
+	if p.key(key) {
+		n := p.number()
+		if *into = T(n); int64(*into) != n || n == 0 {
+			p.fail()
+		}
+	}
+}
+
+func flag(p *canonicalParser, key string, into *bool) {
+	p.needKey(key)
+	if *into = p.take("true"); !*into && !p.take("false") {
+		p.fail()
+	}
+}
+
+func flagIfAny(p *canonicalParser, key string, into *bool) {
+	if p.key(key) {
+		if *into = p.take("true"); !*into {
+			p.fail()
+		}
+	}
+}
+
+func instant(p *canonicalParser, key string, into *time.Time) {
+	p.needKey(key)
+	*into = p.instant()
+}
+
+func instantIfAny(p *canonicalParser, key string, into *time.Time) {
+	if p.key(key) {
+		if *into = p.instant(); into.IsZero() {
+			p.fail()
+		}
+	}
+}
+
+func object[T any](p *canonicalParser, key string, into *T, read func(*canonicalParser, *T)) {
+	p.needKey(key)
+	read(p, into)
+}
+
+func objectIfAny[T comparable](p *canonicalParser, key string, into *T, read func(*canonicalParser, *T)) {
+	if p.key(key) {
+		read(p, into)
+		var zero T
+		if *into == zero {
+			p.fail()
+		}
+	}
+}
+
+// pointerIfAny reads what may be nil, but may be all empty too.
+func pointerIfAny[T any](p *canonicalParser, key string, into **T, read func(*canonicalParser, *T)) {
+	if p.key(key) {
+		*into = new(T)
+		read(p, *into)
+	}
+}
+
+// listIfAny reads a list that mostly has one element.
+func listIfAny[T any](p *canonicalParser, key string, into *[]T, read func(*canonicalParser, *T)) {
+	if p.key(key) {
+		p.elements(func() {
+			var zero T
+			*into = append(*into, zero)
+			read(p, &(*into)[len(*into)-1])
+		})
+	}
+}
+
+// longListIfAny reads a list that mostly has several, by way of a space that no
+// list around it uses, and so into as much memory as it needs.
+func longListIfAny[T any](p *canonicalParser, key string, into, space *[]T, read func(*canonicalParser, *T)) {
+	if p.key(key) {
+		list := (*space)[:0]
+		p.elements(func() {
+			var zero T
+			list = append(list, zero)
+			read(p, &list[len(list)-1])
+		})
+		*into = append(make([]T, 0, len(list)), list...)
+		clear(list)
+		*space = list
+	}
+}
+
+// elements reads a list one by one.
+func (p *canonicalParser) elements(one func()) {
+	p.need('[')
+	for !p.failed {
+		one()
+		if p.take("]") {
+			return
+		}
+		p.need(',')
+	}
+}
+
+func readText[T ~string](p *canonicalParser, into *T) { *into = T(p.string()) }
+
+// number reads an integer. What stands behind it is for others to look at.
+func (p *canonicalParser) number() int64 {
+	start, n := p.at, int64(0)
+	for p.at < len(p.text) && p.text[p.at]-'0' <= 9 {
+		n = 10*n + int64(p.text[p.at]-'0')
+		p.at++
+	}
+	if digits := p.at - start; digits == 1 || digits > 1 && digits <= 18 && p.text[start] != '0' {
+		return n
+	}
+	p.at = start
+	return p.oddNumber()
+}
+
+// oddNumber is one with a sign or very many digits.
+func (p *canonicalParser) oddNumber() int64 {
 	start := p.at
 	for p.at < len(p.text) && p.text[p.at] != ',' && p.text[p.at] != '}' && p.text[p.at] != ']' {
 		p.at++
 	}
-	n, err := strconv.ParseInt(p.text[start:p.at], 10, size)
+	n, err := strconv.ParseInt(p.text[start:p.at], 10, 64)
 	var again [20]byte
 	if err != nil || string(strconv.AppendInt(again[:0], n, 10)) != p.text[start:p.at] {
 		p.fail()
@@ -88,7 +265,8 @@ func (p *canonicalParser) string() string {
 	p.need('"')
 	start := p.at
 	p.at += plainLen(p.text[start:])
-	if p.take(`"`) {
+	if p.at < len(p.text) && p.text[p.at] == '"' {
+		p.at++
 		return p.text[start : p.at-1]
 	}
 	return p.escaped(start)
@@ -117,20 +295,34 @@ func (p *canonicalParser) escaped(start int) string {
 	return s
 }
 
-// instant reads a time as normalise leaves it.
-func (p *canonicalParser) instant(into *time.Time) {
-	text := p.string()
-	if text == p.last.text && text != "" {
-		*into = p.last.time
-		return
+// instant reads a time as normalise leaves it: whole seconds, UTC.
+func (p *canonicalParser) instant() time.Time {
+	const form = `"2006-01-02T15:04:05Z"`
+	if len(p.text)-p.at < len(form) {
+		p.fail()
+		return time.Time{}
 	}
-	t, err := time.Parse(time.RFC3339, text)
-	var again [len(time.RFC3339Nano)]byte
-	spelled, wrong := t.AppendText(again[:0])
-	if err != nil || wrong != nil || string(spelled) != text || t != second(t) {
+	text := p.text[p.at : p.at+len(form)]
+	p.at += len(form)
+	if text == p.last.text {
+		return p.last.time
+	}
+	for i := range len(form) {
+		digit := text[i]-'0' <= 9 && form[i]-'0' <= 9
+		if !digit && text[i] != form[i] {
+			p.fail()
+			return time.Time{}
+		}
+	}
+	two := func(at int) int { return 10*int(text[at]-'0') + int(text[at+1]-'0') }
+	month, day, hour, minute, second := two(6), two(9), two(12), two(15), two(18)
+	t := time.Date(100*two(1)+two(3), time.Month(month), day, hour, minute, second, 0, time.UTC)
+	// A month or a day that there is not is another one.
+	if t.Month() != time.Month(month) || t.Day() != day || hour > 23 || minute > 59 || second > 59 {
 		p.fail()
 	}
-	*into, p.last.text, p.last.time = t, text, t
+	p.last.text, p.last.time = text, t
+	return t
 }
 
 // plainLen is how many bytes at the start of a text stand in JSON as they are.
@@ -158,187 +350,4 @@ func notPlain(eight uint64) uint64 {
 	low := eight &^ high
 	plain := (low + (0x80-' ')*each) & ((low ^ '"'*each) + 0x7f*each) & ((low ^ '\\'*each) + 0x7f*each)
 	return (^plain | (low + each) | eight) & high
-}
-
-var (
-	timeType   = reflect.TypeFor[time.Time]()
-	zeroerType = reflect.TypeFor[zeroer]()
-	// ownForms are how a type says that it has a form of its own.
-	ownForms = []reflect.Type{
-		reflect.TypeFor[json.Marshaler](), reflect.TypeFor[json.Unmarshaler](),
-		reflect.TypeFor[interface{ MarshalText() ([]byte, error) }](), reflect.TypeFor[interface{ UnmarshalText([]byte) error }](),
-	}
-)
-
-type zeroer interface{ IsZero() bool }
-
-// planOf makes a type's plan. Types refer to themselves nowhere in a record.
-func planOf(t reflect.Type) plan {
-	if t == timeType {
-		return func(p *canonicalParser, v reflect.Value) bool {
-			t, ok := v.Addr().Interface().(*time.Time)
-			if ok {
-				p.instant(t)
-			}
-			return ok && t.IsZero()
-		}
-	}
-	if slices.ContainsFunc(ownForms, reflect.PointerTo(t).Implements) {
-		return refuse
-	}
-	switch t.Kind() {
-	case reflect.String:
-		return func(p *canonicalParser, v reflect.Value) bool {
-			text := p.string()
-			v.SetString(text)
-			return text == ""
-		}
-	case reflect.Bool:
-		return func(p *canonicalParser, v reflect.Value) bool {
-			yes := p.take("true")
-			if v.SetBool(yes); !yes && !p.take("false") {
-				p.fail()
-			}
-			return !yes
-		}
-	case reflect.Int, reflect.Int64:
-		return func(p *canonicalParser, v reflect.Value) bool {
-			n := p.number(t.Bits())
-			v.SetInt(n)
-			return n == 0
-		}
-	case reflect.Pointer:
-		inner := planOf(t.Elem())
-		return func(p *canonicalParser, v reflect.Value) bool {
-			v.Set(reflect.New(t.Elem()))
-			inner(p, v.Elem())
-			return false
-		}
-	case reflect.Slice:
-		return listPlan(planOf(t.Elem()))
-	case reflect.Struct:
-		return structPlan(t)
-	}
-	return refuse
-}
-
-func refuse(p *canonicalParser, _ reflect.Value) bool {
-	p.fail()
-	return false
-}
-
-func listPlan(inner plan) plan {
-	return func(p *canonicalParser, v reflect.Value) bool {
-		p.need('[')
-		for n := 0; !p.failed; n++ {
-			if n == v.Cap() {
-				v.Grow(1)
-			}
-			v.SetLen(n + 1)
-			inner(p, v.Index(n))
-			if p.take("]") {
-				break
-			}
-			p.need(',')
-		}
-		return false
-	}
-}
-
-// plannedField is one field of a struct.
-type plannedField struct {
-	key   string // as it is written: a comma, quotes, a colon
-	index []int
-	read  plan
-	// optional says that it is left out when it is empty, asks that IsZero says
-	// when that is.
-	optional, asks bool
-}
-
-// empty reports whether a field that was read is left out when it is written.
-func (f *plannedField) empty(v reflect.Value, zero bool) bool {
-	if f.asks {
-		z, ok := v.Addr().Interface().(zeroer)
-		return ok && z.IsZero()
-	}
-	return zero && f.optional
-}
-
-func structPlan(t reflect.Type) plan {
-	fields, ok := plannedFields(t, nil)
-	if !ok {
-		return refuse
-	}
-	return func(p *canonicalParser, v reflect.Value) bool {
-		p.need('{')
-		allZero := true
-		comma := 1 // the first key has none
-		for i := range fields {
-			f := &fields[i]
-			if !p.take(f.key[comma:]) {
-				if !f.optional {
-					p.fail()
-				}
-				continue
-			}
-			comma = 0
-			into := v.Field(f.index[0])
-			for _, i := range f.index[1:] {
-				into = into.Field(i)
-			}
-			zero := f.read(p, into)
-			if f.empty(into, zero) {
-				p.fail()
-			}
-			allZero = allZero && zero
-		}
-		p.need('}')
-		return allZero
-	}
-}
-
-// plannedFields lists a struct's fields as encoding/json writes them: those of
-// an embedded struct stand where it stands. It is false where two have one key, or
-// one has a form that none of a record has.
-func plannedFields(t reflect.Type, above []int) ([]plannedField, bool) {
-	var fields []plannedField
-	for i := range t.NumField() {
-		f := t.Field(i)
-		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
-		index := append(slices.Clone(above), i)
-		switch {
-		case !f.IsExported() || name == "-":
-			return nil, false
-		case f.Anonymous && name == "" && f.Type.Kind() == reflect.Struct:
-			inner, ok := plannedFields(f.Type, index)
-			if !ok {
-				return nil, false
-			}
-			fields = append(fields, inner...)
-			continue
-		case f.Anonymous || name == "" || plainLen(name) != len(name):
-			return nil, false
-		}
-		planned := plannedField{key: `,"` + name + `":`, index: index, read: planOf(f.Type)}
-		switch options {
-		case "":
-		case "omitempty":
-			planned.optional = f.Type.Kind() != reflect.Struct // never empty for encoding/json
-		case "omitzero":
-			planned.optional = true
-			planned.asks = f.Type != timeType && reflect.PointerTo(f.Type).Implements(zeroerType)
-		default:
-			return nil, false
-		}
-		fields = append(fields, planned)
-	}
-	return fields, unique(fields)
-}
-
-func unique(fields []plannedField) bool {
-	seen := map[string]bool{}
-	for _, f := range fields {
-		seen[f.key] = true
-	}
-	return len(seen) == len(fields)
 }
