@@ -273,12 +273,14 @@ func (d Decoder) File(data []byte) ([]*promotion.LedgerEntry, error) {
 	if len(data) == 0 || data[len(data)-1] != '\n' {
 		return nil, malformed("the file does not end in a line feed")
 	}
-	lines := bytes.SplitN(data[:len(data)-1], []byte("\n"), maxLines+1)
-	if len(lines) > maxLines {
+	lines := bytes.Count(data, []byte("\n"))
+	if lines > maxLines {
 		return nil, malformed("more than %d lines", maxLines)
 	}
-	entries := make([]*promotion.LedgerEntry, 0, min(len(lines), 2))
-	for i, line := range lines {
+	entries := make([]*promotion.LedgerEntry, 0, min(lines, 2))
+	for i := range lines {
+		var line []byte
+		line, data, _ = bytes.Cut(data, []byte("\n"))
 		if i == 1 && entries[0].Record.Kind == promotion.RecordLand {
 			if err := d.summary(line, &entries[0].Record); err != nil {
 				return nil, fmt.Errorf("line %d: %w", i+1, err)
@@ -291,7 +293,7 @@ func (d Decoder) File(data []byte) ([]*promotion.LedgerEntry, error) {
 		}
 		entries = append(entries, e)
 	}
-	if len(lines) == 1 && entries[0].Record.Kind == promotion.RecordLand {
+	if lines == 1 && entries[0].Record.Kind == promotion.RecordLand {
 		return nil, malformed("a land record without its verification summary")
 	}
 	return entries, nil

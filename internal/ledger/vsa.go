@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"bytes"
-	"fmt"
 
 	"github.com/rungbot/rung/internal/promotion"
 )
@@ -24,8 +23,12 @@ type vsaVerifier struct {
 }
 
 type vsaResource struct {
-	URI    string            `json:"uri"`
-	Digest map[string]string `json:"digest,omitempty"`
+	URI    string    `json:"uri"`
+	Digest vsaDigest `json:"digest,omitzero"`
+}
+
+type vsaDigest struct {
+	SHA256 string `json:"sha256"`
 }
 
 // summary is the SLSA Verification Summary of a land record, signed.
@@ -53,11 +56,13 @@ func vsaOf(r *promotion.Record) vsa {
 	}
 	policy := vsaResource{URI: r.Repository.URI + "#rung.yaml"}
 	if len(r.Policies) > 0 {
-		var all []byte
+		var space [1 << 10]byte
+		all := space[:0]
 		for _, p := range r.Policies {
-			all = fmt.Appendf(all, "%s %s\n", p.Digest, p.Path)
+			all = append(append(all, p.Digest...), ' ')
+			all = append(append(all, p.Path...), '\n')
 		}
-		policy.Digest = map[string]string{"sha256": bare(Digest(all))}
+		policy.Digest.SHA256 = bare(Digest(all))
 	}
 	return vsa{
 		Verifier:           vsaVerifier{VerifierID},
@@ -82,7 +87,7 @@ func (v vsa) append(to []byte) (text []byte, plain bool) {
 	add(`","resourceUri":"`, v.ResourceURI)
 	add(`","policy":{"uri":"`, v.Policy.URI)
 	end := `"}`
-	if digest := v.Policy.Digest["sha256"]; digest != "" {
+	if digest := v.Policy.Digest.SHA256; digest != "" {
 		add(`","digest":{"sha256":"`, digest)
 		end = `"}}`
 	}
