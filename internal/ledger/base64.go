@@ -36,12 +36,15 @@ func usualBase64(into, text []byte) bool {
 	}
 	into = into[:room]
 	bits, seen := &base64Bits, uint32(0)
-	for len(text) >= 12 && len(into) >= 8 {
+	for len(text) >= 20 && len(into) >= 14 {
 		first := bits[0][text[0]] | bits[1][text[1]] | bits[2][text[2]] | bits[3][text[3]]
-		next := bits[0][text[4]] | bits[1][text[5]] | bits[2][text[6]] | bits[3][text[7]]
-		seen |= first | next
-		binary.LittleEndian.PutUint64(into, uint64(first)|uint64(next)<<24)
-		into, text, n = into[6:], text[8:], n-6
+		second := bits[0][text[4]] | bits[1][text[5]] | bits[2][text[6]] | bits[3][text[7]]
+		third := bits[0][text[8]] | bits[1][text[9]] | bits[2][text[10]] | bits[3][text[11]]
+		fourth := bits[0][text[12]] | bits[1][text[13]] | bits[2][text[14]] | bits[3][text[15]]
+		seen |= first | second | third | fourth
+		binary.LittleEndian.PutUint64(into, uint64(first)|uint64(second)<<24)
+		binary.LittleEndian.PutUint64(into[6:], uint64(third)|uint64(fourth)<<24)
+		into, text, n = into[12:], text[16:], n-12
 	}
 	decoded, err := strictBase64.Decode(into, text)
 	return seen < noLetter && err == nil && decoded == n
