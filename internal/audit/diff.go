@@ -102,7 +102,7 @@ func (o *objects) fill(c *commit, id oid, parse func(*commit, oid, string) error
 	if text, ok := o.kept.get(id); ok {
 		return parse(c, id, text)
 	}
-	again := o.known(id)&foundBit != 0
+	again := o.again(id)
 	raw, err := o.read(id, kindCommit)
 	if err != nil {
 		return err
@@ -118,6 +118,10 @@ func (o *objects) fill(c *commit, id oid, parse func(*commit, oid, string) error
 	}
 	return nil
 }
+
+// again reports whether an object was read before, and named what it names; true too
+// where names need not be known.
+func (o *objects) again(id oid) bool { return o.passing || o.known(id)&foundBit != 0 }
 
 // name remembers that an object is named as one of a kind.
 func (o *objects) name(id oid, k kind) {
@@ -143,8 +147,8 @@ func (o *objects) treeAfter(id oid, was []entry) ([]entry, error) {
 	if id == (oid{}) {
 		return nil, nil
 	}
-	again := o.known(id)&foundBit != 0
-	if again { // what was not read yet is not kept either
+	again := o.again(id)
+	if again { // what was not read is not kept either
 		if t, ok := o.trees.renew(id, func(t []entry) int { return 64 * len(t) }); ok {
 			return t, nil
 		}

@@ -28,8 +28,8 @@ type database struct {
 	bytes int64
 	// bases are unpacked entries of packs.
 	bases bases
-	// found is the object that was found last, foundAt its number in foundIn: what is
-	// asked for once is asked for again at once.
+	// found is the object that was found last, foundAt its number in foundIn, which is
+	// nil where it lies alone: what is asked for once is asked for again at once.
 	found   oid
 	foundIn *pack
 	foundAt int
@@ -169,6 +169,7 @@ func (db *database) object(id oid, want use) (kind, []byte, error) {
 		}
 		k, data, err := db.loose(d.path, id, want != useHash)
 		if !errors.Is(err, fs.ErrNotExist) {
+			db.found, db.foundIn = id, nil
 			return k, data, err
 		}
 	}
@@ -213,6 +214,7 @@ var packKinds = [8]kind{packCommit: kindCommit, packTree: kindTree, packBlob: ki
 func (db *database) late(id oid, keep bool) (kind, []byte, error) {
 	for _, d := range db.dirs {
 		if k, data, err := db.loose(d.path, id, keep); !errors.Is(err, fs.ErrNotExist) {
+			db.found, db.foundIn = id, nil
 			return k, data, err
 		}
 	}
@@ -228,7 +230,7 @@ func (db *database) late(id oid, keep bool) (kind, []byte, error) {
 
 // find is the pack that has an object, and its number there; nil where none has it.
 func (db *database) find(id oid) (*pack, int) {
-	if db.foundIn != nil && db.found == id {
+	if db.found == id && id != (oid{}) {
 		return db.foundIn, db.foundAt
 	}
 	for _, d := range db.dirs {

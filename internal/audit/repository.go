@@ -96,8 +96,8 @@ type repository struct {
 	// refs are all refs that name an object; head is what HEAD points to.
 	refs map[string]oid
 	head string
-	// unpacked is what is known of objects that no pack names; many counts those of
-	// which something is known, those in packs too.
+	// unpacked is what is known of objects that were read alone, or that no pack names;
+	// many counts those of which something is known, those in packs too.
 	unpacked map[oid]status
 	many     int
 }
@@ -234,10 +234,13 @@ func (r *repository) object(id oid, want use) (k kind, data []byte, err error) {
 
 // known is what is known of an object.
 func (r *repository) known(id oid) status {
+	if s, ok := r.unpacked[id]; ok {
+		return s
+	}
 	if p, n := r.find(id); p != nil {
 		return p.known[n]
 	}
-	return r.unpacked[id]
+	return 0
 }
 
 // learn remembers what is known of an object now.
@@ -245,9 +248,11 @@ func (r *repository) learn(id oid, s status) {
 	if r.known(id) == 0 {
 		r.many++
 	}
-	if p, n := r.find(id); p != nil {
-		p.known[n] = s
-		return
+	if _, alone := r.unpacked[id]; !alone {
+		if p, n := r.find(id); p != nil {
+			p.known[n] = s
+			return
+		}
 	}
 	r.unpacked[id] = s
 }
