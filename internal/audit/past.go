@@ -44,11 +44,12 @@ func (v *verifier) resume(ctx context.Context, c *Checkpoint, tip oid) (*ledgerW
 		if err := v.stop(ctx); err != nil {
 			return nil, err
 		}
-		c, err := v.commit(id)
+		c, err := v.skim(id)
 		if err != nil || len(c.parents) != 1 {
 			return nil, errors.Join(errWhole, err)
 		}
 		l.ids = append(l.ids, id)
+		v.aside.put(id, c.text)
 		id = c.parents[0]
 	}
 	l.ids = append(l.ids, at)
