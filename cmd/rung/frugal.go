@@ -8,8 +8,8 @@ import (
 
 const (
 	// memoryAim is what a command that reads a whole history should stay below, in
-	// bytes; the pages of the program itself come on top.
-	memoryAim = 168 << 20
+	// bytes; the pages of the program itself, and of mapped files, come on top.
+	memoryAim = 160 << 20
 	// memoryRoom is how much of what is in use must be free to work in, in percent:
 	// less, and collecting garbage would be all that is done.
 	memoryRoom = 30

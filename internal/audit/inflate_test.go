@@ -30,25 +30,20 @@ func BenchmarkInflate(b *testing.B) {
 	var entries [][]byte
 	var sizes []int
 	var all int64
-	for first := range 256 {
-		err := p.index.each(byte(first), func(_ oid, n int) {
-			offset, err := p.index.offset(byte(first), n)
-			if err != nil {
-				b.Fatal(err)
-			}
-			head, err := p.head(offset)
-			if err != nil {
-				b.Fatal(err)
-			}
-			packed, err := p.from(head.at, packedRoom(head.size))
-			if err != nil {
-				b.Fatal(err)
-			}
-			entries, sizes, all = append(entries, bytes.Clone(packed)), append(sizes, int(head.size)), all+head.size
-		})
+	for n := range p.index.count() {
+		offset, err := p.index.offset(n)
 		if err != nil {
 			b.Fatal(err)
 		}
+		head, err := p.head(offset)
+		if err != nil {
+			b.Fatal(err)
+		}
+		packed, err := p.from(head.at, packedRoom(head.size))
+		if err != nil {
+			b.Fatal(err)
+		}
+		entries, sizes, all = append(entries, bytes.Clone(packed)), append(sizes, int(head.size)), all+head.size
 	}
 	run := func(name string, unpack func(dst, src []byte) error) {
 		b.Run(name, func(b *testing.B) {

@@ -120,12 +120,8 @@ func (p *pack) find(id *oid) int {
 
 // each calls for each object of which something is known.
 func (p *pack) each(call func(id oid, s status)) {
-	for b := 0; b < 256 && p.broken == nil; b++ {
-		p.broken = p.index.each(byte(b), func(id oid, n int) {
-			if s := p.known[n]; s != 0 {
-				call(id, s)
-			}
-		})
+	if p.broken == nil {
+		p.broken = p.index.each(func(n int) bool { return p.known[n] != 0 }, func(id oid, n int) { call(id, p.known[n]) })
 	}
 }
 

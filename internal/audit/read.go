@@ -137,20 +137,6 @@ func (db *database) packs() error {
 	return nil
 }
 
-// few says whether few of the objects will be read.
-func (db *database) few(so bool) {
-	for _, d := range db.dirs {
-		for _, p := range d.packs {
-			if p.index == nil {
-				continue
-			}
-			if p.index.peeks = 0; so {
-				p.index.peeks = manyPeeks
-			}
-		}
-	}
-}
-
 // use is what somebody wants of an object's bytes.
 type use int8
 
@@ -250,7 +236,7 @@ func (db *database) offset(id oid) (*pack, int64, error) {
 	if p == nil {
 		return nil, 0, nil
 	}
-	offset, err := p.index.offset(id[0], n)
+	offset, err := p.index.offset(n)
 	return p, offset, err
 }
 

@@ -101,7 +101,6 @@ func (v *verifier) verify(ctx context.Context) error {
 	if c := v.options.Checkpoint; c != nil && v.options.Each == nil && !v.options.Recompute && len(v.report.Findings) == 0 && (v.options.Root == "" || v.options.Root == c.Root) {
 		before := *v.report
 		v.passing = true
-		v.few(true)
 		held, err := v.attempt(ctx, c, tip, remote)
 		if held && err == nil && v.report.clean() {
 			v.report.Before = &c.Verified
@@ -112,7 +111,6 @@ func (v *verifier) verify(ctx context.Context) error {
 		}
 		v.again(before) // whatever is not in order is judged on all there is
 		v.passing, v.trees = false, newGenerations[oid, []entry](treeBytes)
-		v.few(false)
 		v.forget()
 	}
 	before := *v.report
