@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"crypto/sha1" // #nosec G505 -- git's own checksum of an index
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -62,7 +63,7 @@ func openIndex(name string) (*packIndex, error) {
 	return x, nil
 }
 
-var errNoIndex = errors.New("no index of version 2: git index-pack writes one")
+var errNoIndex = errors.New("it has no index of version 2: git index-pack writes one")
 
 // guarded calls something that reads mapped memory. Where the file has become shorter
 // that is a fault, which would end the process.
@@ -88,12 +89,12 @@ func (x *packIndex) begin() error {
 	for i := range x.fanOut {
 		x.fanOut[i] = int(binary.BigEndian.Uint32(x.data[8+4*i:]))
 		if x.fanOut[i] < before {
-			return errors.New("its fan-out goes back")
+			return errors.New("the fan-out of its index goes back")
 		}
 		before = x.fanOut[i]
 	}
 	if rest := len(x.data) - indexHead - 28*x.count() - indexEnd; rest < 0 || rest%8 != 0 {
-		return errors.New("its length is not what its fan-out says")
+		return errors.New("its index is not as long as the fan-out there says")
 	}
 	return nil
 }
@@ -118,9 +119,7 @@ func (x *packIndex) name(number int) []byte {
 	return x.data[at : at+len(oid{})]
 }
 
-// find is the number of an object in the order of names; -1 where it is not named. It
-// looks around where the name should stand first, as names are hashes: most are off
-// their places by half the root of their number at most.
+// find is the number of an object in the order of names; -1 where it is not named.
 func (x *packIndex) find(id *oid) (number int, err error) {
 	number = -1
 	err = guarded(func() error {
@@ -130,6 +129,8 @@ func (x *packIndex) find(id *oid) (number int, err error) {
 	return number, err
 }
 
+// search is find, unguarded. It looks around where the name should stand first, as
+// names are hashes: most are off their places by half the root of their number at most.
 func (x *packIndex) search(id *oid) int {
 	first := binary.BigEndian.Uint64(id[:])
 	// before reports whether a name stands before id.
@@ -185,6 +186,18 @@ func (x *packIndex) offset(number int) (offset int64, err error) {
 		return nil
 	})
 	return offset, err
+}
+
+// sound holds the index to the checksum at its end: where it is damaged, find misses
+// what is there.
+func (x *packIndex) sound() error {
+	return guarded(func() error {
+		end := len(x.data) - sha1.Size
+		if sha1.Sum(x.data[:end]) != [sha1.Size]byte(x.data[end:]) { // #nosec G401 -- git's own checksum, against damage only
+			return errors.New("its index is damaged: git index-pack writes it again")
+		}
+		return nil
+	})
 }
 
 // each calls for the names of some numbers.

@@ -8,7 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+
+	"github.com/rungbot/rung/internal/promotion"
 )
 
 // Names are found wherever they stand: forged ones are no hashes and may all begin
@@ -142,6 +145,30 @@ func TestAnIndexThatIsCutShort(t *testing.T) {
 		// Where files are not mapped, what was read once stays.
 		if err != nil && !errors.Is(err, errIndexCut) || err == nil && isMapped {
 			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// A damaged index is not taken for one that lacks what was asked for.
+func TestADamagedIndexIsSaidToBe(t *testing.T) {
+	w := ridden(t, ride{})
+	w.git("", "gc", "-q", "--prune=now")
+	files, err := filepath.Glob(filepath.Join(w.dir, "objects", "pack", "*.idx"))
+	w.ok(err)
+	whole, err := os.ReadFile(files[0])
+	w.ok(err)
+	w.ok(os.Chmod(files[0], 0o600))
+	tip, _ := parseOID(promotion.Hash(w.parse(ledgerRef)))
+	at := bytes.Index(whole, tip[:])
+	for name, edit := range map[string]func(data []byte){
+		"a name": func(data []byte) { data[at+19] ^= 1 }, "the fan-out": func(data []byte) { clear(data[8 : 8+4*int(tip[0])+4]) },
+	} {
+		data := bytes.Clone(whole)
+		edit(data)
+		w.ok(os.WriteFile(files[0], data, 0o600))
+		report, found := w.verify(Options{})
+		if report.ExitCode() != 2 || found != "OBJECT_UNREADABLE" || !strings.Contains(report.Findings[0].Found, "git index-pack") {
+			t.Errorf("%s is damaged: %s", name, show(report))
 		}
 	}
 }

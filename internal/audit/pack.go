@@ -32,6 +32,8 @@ type pack struct {
 	// broken says why it can't be read; it names no objects then.
 	broken error
 	index  *packIndex
+	// summed says that the index was held to its checksum.
+	summed bool
 	// known is what is known of each object, by its number in the index.
 	known []status
 
@@ -116,6 +118,14 @@ func (p *pack) find(id *oid) int {
 		p.broken = err
 	}
 	return n
+}
+
+// indexed says why the pack may lack in its index what it has.
+func (p *pack) indexed() error {
+	if p.broken == nil && !p.summed {
+		p.broken, p.summed = p.index.sound(), true
+	}
+	return p.broken
 }
 
 // each calls for each object of which something is known.

@@ -206,8 +206,8 @@ func (db *database) late(id oid, keep bool) (kind, []byte, error) {
 	}
 	for _, d := range db.dirs {
 		for _, p := range d.packs {
-			if p.broken != nil {
-				return kindOther, nil, &packError{filepath.Base(p.path), p.broken.Error()}
+			if err := p.indexed(); err != nil {
+				return kindOther, nil, &packError{filepath.Base(p.path), err.Error()}
 			}
 		}
 	}
