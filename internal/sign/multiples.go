@@ -2,7 +2,6 @@ package sign
 
 import (
 	"encoding/binary"
-	"math/bits"
 	"sync"
 
 	"filippo.io/edwards25519"
@@ -29,42 +28,25 @@ func (w width) half() int   { return 1 << (w - 1) }
 
 type digits [maxPlaces]int16
 
-// digitsOf takes a scalar apart. Half is added to each place but the highest and
-// taken off its digit again; the highest is at most half, for the order is below
-// 2²⁵² + 2¹²⁵.
+// digitsOf takes a scalar apart. What is half or more is taken off the next digit; the
+// highest is at most half, for the order is below 2²⁵² + 2¹²⁵.
 func (w width) digitsOf(scalar *edwards25519.Scalar) (d digits) {
 	var v [5]uint64 // one more than the bits need, to look at two at once
-	var carry uint64
 	text := scalar.Bytes()
-	for i, h := range w.halves() {
-		v[i], carry = bits.Add64(binary.LittleEndian.Uint64(text[8*i:]), h, carry)
+	for i := range 4 {
+		v[i] = binary.LittleEndian.Uint64(text[8*i:])
 	}
-	places, half := w.places(), w.half()
-	for i := range places {
+	last, carry := w.places()-1, 0
+	for i := range last + 1 {
 		at := i * int(w)
-		digit := v[at/64]>>(at%64) | v[at/64+1]<<(64-at%64)
-		d[i] = int16(int(digit&uint64(2*half-1)) - half) //nolint:gosec // below 2·half
+		bits := v[at/64]>>(at%64) | v[at/64+1]<<(64-at%64)
+		digit := int(bits&(1<<w-1)) + carry //nolint:gosec // below 2·half
+		if carry = 0; digit >= w.half() && i < last {
+			digit, carry = digit-2*w.half(), 1
+		}
+		d[i] = int16(digit) //nolint:gosec // of 11 bits
 	}
-	d[places-1] += int16(half) //nolint:gosec // of 11 bits
 	return d
-}
-
-// halves is half at each place but the highest.
-func (w width) halves() *[4]uint64 {
-	if w == wide {
-		return &wideHalves
-	}
-	return &narrowHalves
-}
-
-var narrowHalves, wideHalves = halvesOf(narrow), halvesOf(wide)
-
-func halvesOf(w width) (v [4]uint64) {
-	for i := range w.places() - 1 {
-		at := (i+1)*int(w) - 1
-		v[at/64] |= 1 << (at % 64)
-	}
-	return v
 }
 
 // multiples are, in a row for each place i, 1 to half times 2 to the power of width·i
