@@ -25,15 +25,6 @@ func TestBadInput(t *testing.T) {
 		w.ok(os.Chmod(name, 0o600))
 		w.ok(os.WriteFile(name, data[:max(len(data)-by, 0)], 0o600))
 	}
-	packed := func(w *world, ending string) string {
-		w.git("", "gc", "-q", "--prune=now")
-		names, err := filepath.Glob(filepath.Join(w.dir, "objects", "pack", "pack-*"+ending))
-		w.ok(err)
-		if len(names) != 1 {
-			w.Fatal(names)
-		}
-		return names[0]
-	}
 	big := strings.Repeat("a word of the same sort and length as others\n", 17<<20/45)
 	for _, c := range []struct {
 		name string
@@ -48,10 +39,10 @@ func TestBadInput(t *testing.T) {
 		{"a file cut short", func(w *world) { shorten(w, loose(w, "main:README.md"), 5) }, 2, "OBJECT_UNREADABLE", "main:README.md"},
 		{"a record cut short", func(w *world) { shorten(w, loose(w, "rung/ledger:"+livePath), 50) }, 2, "OBJECT_UNREADABLE", "rung/ledger:" + livePath},
 		{"an empty object", func(w *world) { shorten(w, loose(w, "main"), 1<<20) }, 2, "OBJECT_UNREADABLE", "main"},
-		{"a pack cut short", func(w *world) { shorten(w, packed(w, ".pack"), 100) }, 2, "", ""},
-		{"a pack cut to its header", func(w *world) { shorten(w, packed(w, ".pack"), 1<<30) }, 2, "", ""},
-		{"an index cut short", func(w *world) { shorten(w, packed(w, ".idx"), 100) }, 2, "", ""},
-		{"an index without its pack", func(w *world) { w.ok(os.Remove(packed(w, ".pack"))) }, 2, "", ""},
+		{"a pack cut short", func(w *world) { shorten(w, w.packed(".pack"), 100) }, 2, "", ""},
+		{"a pack cut to its header", func(w *world) { shorten(w, w.packed(".pack"), 1<<30) }, 2, "", ""},
+		{"an index cut short", func(w *world) { shorten(w, w.packed(".idx"), 100) }, 2, "", ""},
+		{"an index without its pack", func(w *world) { w.ok(os.Remove(w.packed(".pack"))) }, 2, "", ""},
 		{"a huge message on the base", func(w *world) {
 			w.set("refs/heads/main", w.put("commit", w.cat("main")+big))
 		}, 2, "OBJECT_UNREADABLE", "at most"},

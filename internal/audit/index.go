@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"runtime/debug"
+	"sort"
 )
 
 // maxIndex is the largest index that is read: 50 million objects.
@@ -142,32 +143,20 @@ func (x *packIndex) search(id *oid) int {
 	from, to := x.between(id[0])
 	off := 2*int(math.Sqrt(float64(to-from))) + 4
 	guess := from + int(uint64(to-from)*uint64(binary.BigEndian.Uint32(id[1:]))>>32) //nolint:gosec // a part of it
-	i, end := from, to
-	if low := guess - off; low > from {
-		if before(low) {
-			i = low + 1
-		} else {
-			end = low + 1
+	for _, at := range [2]int{guess - off, guess + off} {
+		switch {
+		case at < from || at >= to:
+		case before(at):
+			from = at + 1
+		default:
+			to = at
 		}
 	}
-	if high := guess + off; high < end {
-		if before(high) {
-			i = high + 1
-		} else {
-			end = high + 1
-		}
-	}
-	for last := end; i < last; {
-		if middle := (i + last) / 2; before(middle) {
-			i = middle + 1
-		} else {
-			last = middle
-		}
-	}
-	if i >= end || oid(x.name(i)) != *id {
+	from += sort.Search(to-from, func(n int) bool { return !before(from + n) })
+	if from == x.fanOut[id[0]] || oid(x.name(from)) != *id {
 		return -1
 	}
-	return i
+	return from
 }
 
 // offset is where the object of a number lies.

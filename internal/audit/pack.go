@@ -100,9 +100,7 @@ func (p *pack) load(name string) error {
 }
 
 func (p *pack) close() {
-	if p.file != nil {
-		_ = p.file.Close()
-	}
+	_ = p.file.Close() // read only; nil where it could not be opened
 	if p.index != nil {
 		p.index.close()
 	}

@@ -75,6 +75,20 @@ func (w *world) putAs(id, whole string) {
 	w.ok(os.WriteFile(name, b.Bytes(), 0o600))
 }
 
+// packed puts all objects into one pack, and names its file with an ending, which can
+// be written to.
+func (w *world) packed(ending string) string {
+	w.Helper()
+	w.git("", "gc", "-q", "--prune=now")
+	names, err := filepath.Glob(filepath.Join(w.dir, "objects", "pack", "pack-*"+ending))
+	w.ok(err)
+	if len(names) != 1 {
+		w.Fatal(names)
+	}
+	w.ok(os.Chmod(names[0], 0o600))
+	return names[0]
+}
+
 // set moves a branch, in the way that nobody can refuse.
 func (w *world) set(ref, id string) {
 	w.Helper()
